@@ -1,0 +1,1 @@
+"""The words every room shares: models, ports, errors, filters, timing. Imports nothing of Ragstone outside itself."""

@@ -1,0 +1,314 @@
+"""The catalogue of failures: one small class each, with its stable code, HTTP status and whether a retry can help.
+
+RagstoneError
+├── InvalidRequest ── MalformedBody, InvalidFilter, InvalidCursor
+├── NotFound ── DocumentNotFound, CollectionNotFound, JobNotFound, RouteNotFound
+├── Conflict ── CollectionExists, CollectionNotEmpty, DocumentExists
+├── Refused ── ForbiddenHost, ForbiddenOrigin, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+├── Unavailable ── EngineUnavailable, EmbedderUnavailable, QueueFull, ShuttingDown
+├── DeadlineExceeded
+├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled
+├── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
+└── InternalError
+
+Each code has a heading in docs/troubleshooting.md (a test keeps this so).
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class RagstoneError(Exception):
+    """A failure with a name. `message` says what was wrong with which value and what to do."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = None
+    ):
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)
+        self.retry_after_s = retry_after_s
+
+
+class InternalError(RagstoneError):
+    """A defect of ours; the log has the trace, the reply only the request id."""
+
+
+class InvalidRequest(RagstoneError):
+    """Parsed, but a value is not acceptable."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class MalformedBody(RagstoneError):
+    """The body cannot be parsed as what its content type says."""
+
+    code = "malformed_body"
+    status = 400
+
+
+class InvalidFilter(InvalidRequest):
+    """The filter breaks the grammar or its bounds."""
+
+    code = "invalid_filter"
+
+
+class InvalidCursor(InvalidRequest):
+    """The cursor was not issued by this list."""
+
+    code = "invalid_cursor"
+
+
+class NotFound(RagstoneError):
+    """Missing, or not yours."""
+
+    code = "not_found"
+    status = 404
+
+
+class RouteNotFound(NotFound):
+    """No such path."""
+
+    code = "route_not_found"
+
+
+class DocumentNotFound(NotFound):
+    """No such document."""
+
+    code = "document_not_found"
+
+
+class CollectionNotFound(NotFound):
+    """No such collection."""
+
+    code = "collection_not_found"
+
+
+class JobNotFound(NotFound):
+    """No such job."""
+
+    code = "job_not_found"
+
+
+class Conflict(RagstoneError):
+    """The state does not allow it."""
+
+    code = "conflict"
+    status = 409
+
+
+class CollectionExists(Conflict):
+    """The name is taken."""
+
+    code = "collection_exists"
+
+
+class CollectionNotEmpty(Conflict):
+    """The collection still holds documents."""
+
+    code = "collection_not_empty"
+
+
+class ForbiddenHost(RagstoneError):
+    """The Host header names neither loopback nor an allowed host."""
+
+    code = "forbidden_host"
+    status = 403
+
+
+class ForbiddenOrigin(RagstoneError):
+    """The Origin header is neither our own nor an allowed one."""
+
+    code = "forbidden_origin"
+    status = 403
+
+
+class MethodNotAllowed(RagstoneError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class PayloadTooLarge(RagstoneError):
+    """The body is over its limit."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(RagstoneError):
+    """The content is of a type that is not supported."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class Unavailable(RagstoneError):
+    """A part we need is down or full; try again later."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+
+    def __init__(
+        self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = 1.0
+    ):
+        super().__init__(message, details=details, retry_after_s=retry_after_s)
+
+
+class EngineUnavailable(Unavailable):
+    """The vector store does not answer."""
+
+    code = "engine_unavailable"
+
+
+class EmbedderUnavailable(Unavailable):
+    """The embedder does not answer."""
+
+    code = "embedder_unavailable"
+
+
+class QueueFull(RagstoneError):
+    """The ingestion queue is at its bound."""
+
+    code = "queue_full"
+    status = 429
+    retryable = True
+
+    def __init__(
+        self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = 5.0
+    ):
+        super().__init__(message, details=details, retry_after_s=retry_after_s)
+
+
+class ShuttingDown(Unavailable):
+    """The server is on its way out."""
+
+    code = "shutting_down"
+
+
+class DeadlineExceeded(RagstoneError):
+    """The request's time is up."""
+
+    code = "deadline_exceeded"
+    status = 504
+    retryable = True
+
+
+class IngestError(RagstoneError):
+    """A document version cannot become ready. The code lands in the document's `error`."""
+
+    code = "ingest_failed"
+    status = 422
+
+    def __init__(self, message: str, *, page: int | None = None):
+        super().__init__(message)
+        self.page = page
+
+
+class NoText(IngestError):
+    """The document holds no text."""
+
+    code = "no_text"
+
+
+class ParseFailed(IngestError):
+    """The document is damaged."""
+
+    code = "parse_failed"
+
+
+class ParseLimit(IngestError):
+    """Parsing hit its limit of memory, CPU, wall time or output."""
+
+    code = "parse_limit"
+
+
+class UnsafeXml(IngestError):
+    """The document declares XML entities or external parts."""
+
+    code = "unsafe_xml"
+
+
+class Poison(IngestError):
+    """Three attempts ended with the death of the worker."""
+
+    code = "poison"
+
+
+class BadEmbedding(IngestError):
+    """The embedder returned vectors that cannot be stored."""
+
+    code = "bad_embedding"
+
+
+class Cancelled(IngestError):
+    """The job was cancelled."""
+
+    code = "cancelled"
+
+
+class WorkerDied(RagstoneError):
+    """The parse worker was killed by a signal that its limits did not send; the attempt counts."""
+
+    code = "worker_died"
+    retryable = True
+
+
+class BlobMissing(IngestError):
+    """The stored original is gone from the data directory."""
+
+    code = "blob_missing"
+
+
+class StartupError(RagstoneError):
+    """The process cannot start as configured; the message says what to do."""
+
+    code = "startup_failed"
+
+
+class DataDirectoryInUse(StartupError):
+    """Another process owns the data directory."""
+
+    code = "data_directory_in_use"
+
+
+class ForeignDatabase(StartupError):
+    """The database holds tables that are not Ragstone's."""
+
+    code = "foreign_database"
+
+
+class ModelMissing(StartupError):
+    """The packaged encoder is not installed, or is not the one expected."""
+
+    code = "model_missing"
+
+
+class FingerprintChanged(StartupError):
+    """The data was embedded with another configuration."""
+
+    code = "fingerprint_changed"
+
+
+class InvalidSetting(StartupError):
+    """A setting is unknown or unusable."""
+
+    code = "invalid_setting"
+
+
+def catalogue() -> list[type[RagstoneError]]:
+    """Every class that can reach a user, sorted by code; abstract parents without a code of their own left out."""
+    found: dict[str, type[RagstoneError]] = {}
+    pending: list[type[RagstoneError]] = [RagstoneError]
+    while pending:
+        kind = pending.pop()
+        pending.extend(kind.__subclasses__())
+        found.setdefault(kind.code, kind)
+    return [found[code] for code in sorted(found)]

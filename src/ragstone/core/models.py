@@ -1,0 +1,561 @@
+"""Frozen values that travel between rooms. Offsets are Unicode code points with exclusive ends; times are UTC."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
+else:
+    Vector = Any  # numpy is 15 MB and a third of a second that a parse worker does not need
+
+T = TypeVar("T")
+
+Metadata = Mapping[str, Any]
+"""A flat object: string keys; values are strings, numbers, booleans, null, or lists of strings/numbers/booleans."""
+
+DEFAULT_TENANT = "default"
+DEFAULT_COLLECTION = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose documents: every store operation names it, so that no query can cross tenants or collections."""
+
+    tenant_id: str = DEFAULT_TENANT
+    collection: str = DEFAULT_COLLECTION
+
+
+# ---- a document's text, its parts and its chunks ----
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where in the original a span stands; what a format does not have is None. Pages count from 1."""
+
+    page: int | None = None
+    page_end: int | None = None
+    sheet: str | None = None
+    slide: int | None = None
+
+
+class BlockKind(StrEnum):
+    """What a block is, as far as cutting it matters."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    TABLE = "table"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A span `text[start:end]` of the extracted text that belongs together, under its heading path."""
+
+    kind: BlockKind
+    start: int
+    end: int
+    heading: tuple[str, ...] = ()
+    location: Location = Location()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """What a parser makes of bytes: the text that all offsets refer to, and its blocks in reading order."""
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str | None = None
+    encoding: str | None = None
+    pages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of the text that is embedded, found and quoted as one.
+
+    `context` (title and heading path) is embedded in front of the text and never quoted. `sentences` are spans
+    relative to the whole document's text, in order, inside `start:end`.
+    """
+
+    index: int
+    start: int
+    end: int
+    text: str
+    context: str
+    heading: tuple[str, ...] = ()
+    location: Location = Location()
+    sentences: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def embedding_text(self) -> str:
+        """What the encoder and BM25 see."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
+
+# ---- vectors ----
+
+
+@dataclass(frozen=True, slots=True)
+class SparseVector:
+    """Token ids (ascending) and their weights, of equal length."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingInput:
+    """A text and the character spans in it whose own vectors are wanted besides the text's."""
+
+    text: str
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """`vector` has shape (dimension,), unit length. `spans` has shape (len(spans), dimension), unit rows; a row of
+    zeros where the span lies beyond the encoder's limit or the embedder cannot give span vectors."""
+
+    vector: Vector
+    spans: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the vector store keeps of one chunk. `payload` is plain JSON."""
+
+    id: str
+    dense: Vector
+    sparse: SparseVector
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A point read back; vectors only where they were asked for."""
+
+    id: str
+    payload: Mapping[str, Any]
+    dense: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredId:
+    """One hit of one leg: the raw score (cosine, or BM25 with IDF)."""
+
+    id: str
+    score: float
+
+
+# ---- documents, versions, jobs: the manifest's rows ----
+
+
+class DocumentStatus(StrEnum):
+    """State of the visible version; once there is one it stays `ready`."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    INGEST = "ingest"
+    REINDEX = "reindex"
+    PURGE = "purge"
+
+
+class JobState(StrEnum):
+    """Where a job stands; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """The stages of an ingest, in order."""
+
+    PARSE = "parse"
+    CHUNK = "chunk"
+    EMBED = "embed"
+    INDEX = "index"
+
+
+class OnDuplicate(StrEnum):
+    """What an upload does when its identity exists with other bytes."""
+
+    VERSION = "version"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a version or a job failed."""
+
+    code: str
+    message: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is; `total` is 0 while unknown."""
+
+    done: int = 0
+    total: int = 0
+    unit: str = "chunks"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of documents with its own ranking statistics."""
+
+    name: str
+    description: str
+    created_at: datetime
+    documents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A version in work, or failed, behind the visible one."""
+
+    version: int
+    job_id: str
+    status: DocumentStatus
+    stage: Stage | None
+    progress: Progress
+    error: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as its user sees it. `status`, `version`, `chunks`, `sha256` … describe the visible version, or,
+    while there is none, the newest one."""
+
+    id: str
+    tenant_id: str
+    collection: str
+    source: str | None
+    title: str
+    filename: str | None
+    media_type: str
+    bytes: int
+    sha256: str
+    status: DocumentStatus
+    version: int
+    chunks: int
+    characters: int
+    pages: int | None
+    encoding: str | None
+    metadata: Metadata
+    error: Failure | None
+    pending: Pending | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable version's stored facts. `text_sha256` is None until it was parsed."""
+
+    document_id: str
+    version: int
+    sha256: str
+    bytes: int
+    filename: str | None
+    media_type: str
+    text_sha256: str | None
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unit of background work."""
+
+    id: str
+    tenant_id: str
+    document_id: str
+    version: int | None
+    kind: JobKind
+    state: JobState
+    stage: Stage | None
+    progress: Progress
+    attempts: int
+    next_retry_at: datetime | None
+    error: Failure | None
+    stage_ms: Mapping[str, float]
+    created_at: datetime
+    finished_at: datetime | None
+    strikes: int = 0
+    """Attempts that did not end in an orderly way, the one at work included."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """An upload whose bytes are already durable in the blob store. `title` None means: take it from the document."""
+
+    scope: Scope
+    sha256: str
+    bytes: int
+    media_type: str
+    source: str | None
+    filename: str | None
+    title: str | None
+    metadata: Metadata | None
+    on_duplicate: OnDuplicate = OnDuplicate.VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of an upload; `job` is None when nothing is to do."""
+
+    document: Document
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestTask:
+    """All that the ingest pipeline must know of a claimed job."""
+
+    job: Job
+    scope: Scope
+    document_id: str
+    version: int
+    sha256: str
+    filename: str | None
+    media_type: str
+    title: str | None
+    """As the user gave it; None = to be taken from the document."""
+    source: str | None
+    metadata: Metadata
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedVersion:
+    """A version whose points are all confirmed by the store: ready to be switched to after a flush."""
+
+    job_id: str
+    document_id: str
+    version: int
+    title: str
+    text_sha256: str
+    characters: int
+    chunks: int
+    pages: int | None
+    encoding: str | None
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleDocument:
+    """What a query needs to know of a hit's document."""
+
+    id: str
+    version: int
+    title: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeTarget:
+    """Points and rows that must go. `version` None = the whole (deleted) document."""
+
+    document_id: str
+    version: int | None
+    versions: tuple[int, ...]
+    job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReceipt:
+    """What a finished purge removed; `blobs` are the content hashes whose last reference went."""
+
+    document_id: str
+    versions: tuple[int, ...]
+    points_deleted: int
+    blobs_deleted: int
+    verified_absent: bool
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+# ---- questions and answers ----
+
+SearchMode = Literal["hybrid", "dense", "sparse"]
+Grounding = Literal["full", "partial", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a source: offsets in the document's text, its stored vector (zeros if none), and how well it
+    answers the question (0..1, see pipelines.evidence)."""
+
+    start: int
+    end: int
+    text: str
+    vector: Vector
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A retrieved chunk, numbered as the answer cites it."""
+
+    n: int
+    document_id: str
+    version: int
+    chunk_id: str
+    title: str
+    heading: tuple[str, ...]
+    location: Location
+    start: int
+    end: int
+    text: str
+    score: float
+    scores: Mapping[str, float | None]
+    metadata: Metadata
+    sentences: tuple[Sentence, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets, exclusive end."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSource:
+    """The source side of a citation: `quote` is exactly `text[start:end]` of that version."""
+
+    document_id: str
+    version: int
+    chunk_id: str
+    title: str
+    heading: tuple[str, ...]
+    location: Location
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A claim of the answer tied to the place it came from."""
+
+    n: int
+    answer: Span
+    source: CitedSource
+    verified: bool
+    support: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the model's server counted them; zero where no model was asked."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+# ---- the events of an answer, in the order of DESIGN.md section 4 ----
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Opens every stream."""
+
+    request_id: str
+    question: str
+    collection: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was retrieved."""
+
+    sources: Sequence[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A citation, as soon as it is checked."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Stage times and token counts, before the terminal event."""
+
+    metadata: Mapping[str, Any]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer is complete."""
+
+    finish_reason: str
+    grounded: Grounding
+    unsupported: tuple[Span, ...]
+    abstained: bool
+    reason: str | None
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The answer broke off after it had begun."""
+
+    code: str
+    message: str
+    retryable: bool
+    request_id: str
+
+
+AnswerEvent = Meta | Sources | Token | Cited | Timings | Done | Failed

@@ -1,0 +1,452 @@
+"""The seams: what services and pipelines ask of adapters. Every port has one conformance suite in ragstone.testing."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from ragstone.core.filters import Filter
+from ragstone.core.models import (
+    Acceptance,
+    Chunk,
+    Collection,
+    Document,
+    DocumentStatus,
+    Embedding,
+    EmbeddingInput,
+    Failure,
+    IndexedVersion,
+    IngestTask,
+    Job,
+    NewUpload,
+    Page,
+    ParsedDocument,
+    Point,
+    Progress,
+    PurgeReceipt,
+    PurgeTarget,
+    Scope,
+    ScoredId,
+    Source,
+    SparseVector,
+    Stage,
+    StoredPoint,
+    Turn,
+    Vector,
+    Version,
+    VisibleDocument,
+)
+
+
+class Embedder(Protocol):
+    """Text to unit vectors of one space."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names provider, model, revision, dimension and normalisation; vectors of two fingerprints never mix.
+        Speed settings that keep vectors comparable (int8 or fp32) are not part of it."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        ...
+
+    async def embed_query(self, text: str) -> Vector:
+        """Shape (dimension,), float32, unit length. Text over the limit is truncated. Raises EmbedderUnavailable."""
+        ...
+
+    async def embed_documents(self, inputs: Sequence[EmbeddingInput]) -> list[Embedding]:
+        """One embedding per input, in order. Runs below queries in priority. Raises EmbedderUnavailable, BadEmbedding."""
+        ...
+
+    async def close(self) -> None:
+        """Free threads and memory; idempotent."""
+        ...
+
+
+class SparseEncoder(Protocol):
+    """Text to weighted tokens for the lexical leg. Pure and quick (tens of microseconds a sentence)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names algorithm, tokenizer and parameters."""
+        ...
+
+    def encode_document(self, text: str) -> SparseVector:
+        """Term-frequency weights; IDF is applied by the store when searching."""
+        ...
+
+    def encode_query(self, text: str) -> SparseVector:
+        """Each distinct token once, weight 1."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Points of one physical collection: named by the store's constructor, one per embedding fingerprint.
+
+    Every read and write names its scope and the adapter adds the filter. Filters use the public field names, plus
+    the internal ones `document_version` ("<document id>:<version>") and `embedding_key`. Payload keys that are
+    written: `tenant_id`, `collection`, `document_id`, `document_version`, `embedding_key`, `source`, `title`,
+    `filename`, `media_type`, `created_at` (microseconds), `metadata` (original keys; the adapter makes them
+    addressable), and chunk fields, which the store returns untouched.
+    """
+
+    async def upsert(self, scope: Scope, points: Sequence[Point]) -> None:
+        """Insert or replace by id; when it returns, the points are found by searches. Idempotent. Vectors with a
+        wrong size, NaN, infinity or zero length raise BadEmbedding and nothing of the batch is stored. Raises
+        EngineUnavailable."""
+        ...
+
+    async def search_dense(
+        self,
+        scope: Scope,
+        vector: Vector,
+        *,
+        limit: int,
+        where: Filter | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> list[ScoredId]:
+        """Exact cosine scan, best first, ties by id. `ids` restricts to these points."""
+        ...
+
+    async def search_hybrid(
+        self,
+        scope: Scope,
+        dense: Vector,
+        sparse: SparseVector,
+        *,
+        limit: int,
+        where: Filter | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> tuple[list[ScoredId], list[ScoredId]]:
+        """Both legs in one batch: (dense hits, sparse hits), each at most `limit`, best first, ties by id."""
+        ...
+
+    async def search_sparse(
+        self,
+        scope: Scope,
+        sparse: SparseVector,
+        *,
+        limit: int,
+        where: Filter | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> list[ScoredId]:
+        """BM25 with the IDF counted over `scope` and `where` (never over `ids`), best first, ties by id. Points that
+        share no token are not returned."""
+        ...
+
+    async def term_weights(
+        self, scope: Scope, indices: Sequence[int], *, where: Filter | None = None
+    ) -> dict[int, float]:
+        """IDF of each token over the same filter as `search_sparse`; tokens that no point has are left out."""
+        ...
+
+    async def retrieve(
+        self, scope: Scope, ids: Sequence[str], *, with_vectors: bool = False
+    ) -> list[StoredPoint]:
+        """Points by id, in the order of `ids`; missing ones are left out."""
+        ...
+
+    async def find(
+        self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
+    ) -> list[StoredPoint]:
+        """Up to `limit` points that pass, in any order."""
+        ...
+
+    async def find_embeddings(self, scope: Scope, keys: Sequence[str]) -> dict[str, StoredPoint]:
+        """For each embedding key that some point of the tenant (any collection) has: one such point, with vectors."""
+        ...
+
+    async def delete(self, scope: Scope, where: Filter) -> int:
+        """Delete what passes; returns how many went. Idempotent."""
+        ...
+
+    async def count(self, scope: Scope, where: Filter | None = None) -> int:
+        """Exact number of points that pass."""
+        ...
+
+    async def count_versions(self, document_versions: Sequence[str] | None = None) -> dict[str, int]:
+        """Points of each `document_version` that has any, of all or of the given ones, over all scopes: for purges
+        and the consistency check only."""
+        ...
+
+    async def delete_versions(self, document_versions: Sequence[str]) -> int:
+        """Delete all points of these `document_version`s, over all scopes: for purges and repairs. Returns how many."""
+        ...
+
+    async def flush(self) -> None:
+        """All that was upserted or deleted survives a power loss when this returns."""
+        ...
+
+    async def is_healthy(self) -> bool:
+        """A cheap probe; never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and let go; idempotent."""
+        ...
+
+
+class Parser(Protocol):
+    """Bytes to text and blocks. Pure: runs in a limited child process, opens no connection and no other file."""
+
+    def parse(self, content: bytes) -> ParsedDocument:
+        """Raises ParseFailed, NoText (nothing but white space), UnsafeXml."""
+        ...
+
+
+class DocumentReader(Protocol):
+    """Parses and chunks a stored original under limits, off the event loop."""
+
+    async def read(
+        self, path: Path, *, media_type: str, title: str | None
+    ) -> tuple[ParsedDocument, list[Chunk]]:
+        """`title` as the user gave it, else the parser's or None. Raises IngestError kinds; WorkerDied when the
+        worker was killed (not by its limits)."""
+        ...
+
+    async def close(self) -> None:
+        """End the workers; idempotent."""
+        ...
+
+
+class LLM(Protocol):
+    """Answers a question from numbered sources, citing them as [n]."""
+
+    @property
+    def name(self) -> str:
+        """The model as replies report it."""
+        ...
+
+    def generate(
+        self, question: str, sources: Sequence[Source], history: Sequence[Turn]
+    ) -> AsyncGenerator[str, None]:
+        """Yield pieces of the answer's text. Marks `[n]` follow the claim they support. Closing the iterator
+        cancels all that was started for it."""
+        ...
+
+    async def close(self) -> None:
+        """Free connections; idempotent."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Immutable bytes by their SHA-256 (lower-case hex)."""
+
+    async def put_file(self, path: Path, sha256: str) -> None:
+        """Take over the file at `path` (on the same file system): fsync, rename, fsync of the folder. Idempotent."""
+        ...
+
+    async def put(self, content: bytes) -> str:
+        """Store durably; returns the SHA-256. Idempotent."""
+        ...
+
+    async def exists(self, sha256: str) -> bool:
+        """Whether the bytes are here."""
+        ...
+
+    async def read(self, sha256: str) -> bytes:
+        """All bytes. Raises BlobMissing."""
+        ...
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes lie (for streaming and for the parser's child)."""
+        ...
+
+    async def delete(self, sha256: str) -> bool:
+        """True if something went. Idempotent."""
+        ...
+
+    async def list(self) -> list[tuple[str, float]]:
+        """(sha256, age in seconds) of every stored blob."""
+        ...
+
+    def new_spool(self) -> Path:
+        """A fresh path on the store's file system for receiving an upload; leftovers are removed at start-up."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Drives the jobs that the manifest holds."""
+
+    def wake(self) -> None:
+        """Something may be due."""
+        ...
+
+    async def stop_document(self, document_id: str, versions: tuple[int, ...]) -> None:
+        """Cancel work on these versions and wait until it has ended: none of it writes afterwards."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are being worked on."""
+        ...
+
+
+class Manifest(Protocol):
+    """What exists, in which state, and what is visible: the one source of truth. Each method is one transaction,
+    durable when it returns."""
+
+    # collections
+    async def create_collection(self, tenant_id: str, name: str, description: str) -> Collection:
+        """Raises CollectionExists."""
+        ...
+
+    async def get_collection(self, tenant_id: str, name: str) -> Collection:
+        """With its number of documents. Raises CollectionNotFound."""
+        ...
+
+    async def require_collection(self, scope: Scope) -> None:
+        """Cheap existence check for the query path. Raises CollectionNotFound."""
+        ...
+
+    async def list_collections(self, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Collection]:
+        """By name. Raises InvalidCursor."""
+        ...
+
+    async def delete_collection(self, tenant_id: str, name: str, *, cascade: bool) -> int:
+        """Tombstones its documents (each with a purge job) and the collection in one commit; returns how many.
+        Raises CollectionNotFound, CollectionNotEmpty, Conflict (for `default`)."""
+        ...
+
+    # documents
+    async def accept_upload(
+        self, upload: NewUpload, confirm_blob: Callable[[], Awaitable[object]]
+    ) -> Acceptance:
+        """Identity and duplicate rules, new version and job in one commit. `confirm_blob` runs inside the
+        transaction (which excludes blob deletion), only when a version is made, and must leave the blob in place. Raises CollectionNotFound,
+        QueueFull."""
+        ...
+
+    async def get_document(self, tenant_id: str, document_id: str) -> Document:
+        """Raises DocumentNotFound; tombstoned = not found."""
+        ...
+
+    async def list_documents(
+        self,
+        scope: Scope,
+        *,
+        status: DocumentStatus | None,
+        title: str | None,
+        where: Filter | None,
+        sort: str,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Document]:
+        """`sort` is created_at, -created_at or title; `title` is a case-insensitive substring. Raises InvalidCursor."""
+        ...
+
+    async def get_version(self, tenant_id: str, document_id: str) -> Version:
+        """The visible version, else the newest. Raises DocumentNotFound."""
+        ...
+
+    async def delete_document(self, tenant_id: str, document_id: str) -> PurgeTarget:
+        """Tombstone and purge job in one commit: invisible at once. Running jobs of it are cancelled. Raises
+        DocumentNotFound."""
+        ...
+
+    async def request_reindex(self, tenant_id: str, document_id: str) -> Acceptance:
+        """A new version from the newest version's stored bytes. Raises DocumentNotFound, Conflict while a version is
+        in work, QueueFull."""
+        ...
+
+    async def visible_documents(self, scope: Scope, ids: Sequence[str]) -> dict[str, VisibleDocument]:
+        """Those of `ids` that exist, are not deleted and have a visible version, in this scope."""
+        ...
+
+    # jobs
+    async def get_job(self, tenant_id: str, job_id: str) -> Job:
+        """Raises JobNotFound."""
+        ...
+
+    async def claim_tasks(self, limit: int) -> list[IngestTask]:
+        """Due ingest and reindex jobs, oldest first, set to running with one more attempt."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest queued job becomes due; None if there is none."""
+        ...
+
+    async def record_progress(self, job_id: str, stage: Stage, progress: Progress) -> bool:
+        """False when the job is no longer running (cancelled, document deleted): stop working on it."""
+        ...
+
+    async def record_text(self, job_id: str, text_sha256: str) -> bool:
+        """Refer to the extracted text before it is put into the blob store: from here on no purge of another document
+        takes it away, and the purge of this one does. False as `record_progress`: then do not put it."""
+        ...
+
+    async def requeue(
+        self, job_id: str, *, delay: timedelta, failure: Failure, is_strike: bool = True
+    ) -> None:
+        """Back to queued after a passing failure. `is_strike` False: no fault of this document (a part was down), so
+        the attempt brings it no nearer to `poison`."""
+        ...
+
+    async def fail_task(self, job_id: str, failure: Failure) -> None:
+        """Job and version failed for good; the visible version stays. The version's points are left to a purge."""
+        ...
+
+    async def switch_versions(self, indexed: Sequence[IndexedVersion]) -> list[str]:
+        """Make all of them visible in one commit; the ones they replace are left to a purge. Versions that were
+        overtaken, cancelled or deleted meanwhile are not switched. Returns the job ids that were."""
+        ...
+
+    async def release_tasks(self, job_ids: Sequence[str]) -> None:
+        """Hand running jobs back to the queue without counting the attempt (orderly stop)."""
+        ...
+
+    async def recover(self, *, max_attempts: int) -> tuple[int, int]:
+        """At start-up: running jobs back to queued, or failed `poison` when `strikes` reached `max_attempts`. Returns
+        (requeued, failed)."""
+        ...
+
+    # purges and consistency
+    async def purge_targets(self, limit: int) -> list[PurgeTarget]:
+        """Deleted documents and superseded, failed or cancelled versions whose points are not yet known to be gone."""
+        ...
+
+    async def finish_purge(
+        self, target: PurgeTarget, points_deleted: int, delete_blob: Callable[[str], Awaitable[bool]]
+    ) -> PurgeReceipt:
+        """The points are gone: in one transaction drop the rows (whole document) or mark the version purged, and
+        call `delete_blob` for each hash whose last reference went. The newest 10 superseded versions keep bytes and
+        text. Closes the purge job, if there is one, as succeeded."""
+        ...
+
+    async def expected_points(self) -> dict[str, int]:
+        """`document_version` → number of chunks, of all visible versions."""
+        ...
+
+    async def live_versions(self) -> set[str]:
+        """`document_version`s that may have points: visible, in work, or waiting for their purge."""
+        ...
+
+    async def repair_version(self, document_version: str) -> None:
+        """The store lost points of this visible version: queue a reindex of its document."""
+        ...
+
+    async def referenced_blobs(self) -> dict[str, bool]:
+        """SHA-256 → whether a visible version needs it; originals and extracted texts of all versions."""
+        ...
+
+    async def get_property(self, key: str) -> str | None:
+        """A fact about the data directory, such as the embedding fingerprint."""
+        ...
+
+    async def set_property(self, key: str, value: str) -> None:
+        """Idempotent."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Documents, versions, jobs by state, pending purges."""
+        ...
+
+    async def is_healthy(self) -> bool:
+        """A cheap probe; never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Idempotent."""
+        ...

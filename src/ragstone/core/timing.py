@@ -1,0 +1,43 @@
+"""Stage timings of one request: the same numbers go to the reply, the log and the headers."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Milliseconds by stage name; a stage that runs twice adds up."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block, also when it raises."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, (time.perf_counter() - started) * 1000)
+
+    def add(self, name: str, ms: float) -> None:
+        """Count time that was measured elsewhere."""
+        self._stages[name] = self._stages.get(name, 0.0) + ms
+
+    def mark(self, name: str) -> None:
+        """Note the time from the start until now, once."""
+        self._stages.setdefault(name, self.elapsed_ms)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Since the request began."""
+        return (time.perf_counter() - self._started) * 1000
+
+    def stages(self) -> dict[str, float]:
+        """`<name>_ms` → milliseconds, rounded to microseconds."""
+        return {f"{name}_ms": round(ms, 3) for name, ms in self._stages.items()}
+
+    def report(self) -> dict[str, float]:
+        """The stages and the total so far."""
+        return {**self.stages(), "total_ms": round(self.elapsed_ms, 3)}

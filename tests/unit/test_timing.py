@@ -1,0 +1,41 @@
+"""Stage timings of one request."""
+
+import pytest
+
+from ragstone.core.timing import Stopwatch
+
+
+def test_a_stage_that_runs_twice_adds_up() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.add("search", 1.5)
+    stopwatch.add("search", 2.0)
+
+    assert stopwatch.stages() == {"search_ms": 3.5}
+
+
+def test_a_stage_is_timed_also_when_it_raises() -> None:
+    stopwatch = Stopwatch()
+    with pytest.raises(ValueError, match="broken"), stopwatch.stage("search"):
+        raise ValueError("broken")
+
+    assert stopwatch.stages()["search_ms"] >= 0
+
+
+def test_a_mark_is_set_once() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.mark("first_token")
+    first = stopwatch.stages()
+    stopwatch.mark("first_token")
+
+    assert stopwatch.stages() == first
+
+
+def test_the_report_holds_the_stages_and_the_total() -> None:
+    stopwatch = Stopwatch()
+    with stopwatch.stage("embedding"):
+        pass
+
+    report = stopwatch.report()
+
+    assert list(report) == ["embedding_ms", "total_ms"]
+    assert report["embedding_ms"] <= report["total_ms"] <= stopwatch.elapsed_ms
