@@ -1,0 +1,168 @@
+"""The queue as rows: claiming, progress, and every way for a job to end but the switch of its version."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy.sql import ColumnElement
+
+from ragstone.core.errors import Poison
+from ragstone.core.models import Failure, IngestTask, JobState, Progress, Stage
+from ragstone.storage.database import AnyRow, Transaction
+from ragstone.storage.rows import TASKS, task_from
+from ragstone.storage.tables import VersionState, documents, jobs, versions
+
+_is_queued = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at.is_not(None))
+
+_DUE = (
+    TASKS.where(jobs.c.state == JobState.QUEUED, jobs.c.due_at <= bindparam("now"))
+    .order_by(jobs.c.due_at, jobs.c.id)
+    .limit(bindparam("limit"))
+)
+_START = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"))
+    .values(
+        state=JobState.RUNNING,
+        attempts=jobs.c.attempts + 1,
+        strikes=jobs.c.strikes + 1,
+        started_at=bindparam("now"),
+        next_retry_at=None,
+        stage=None,
+        done=0,
+        total=0,
+    )
+)
+_PROGRESS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"), jobs.c.state == JobState.RUNNING)
+    .values(
+        stage=bindparam("new_stage"),
+        done=bindparam("new_done"),
+        total=bindparam("new_total"),
+        unit=bindparam("new_unit"),
+    )
+)
+_NEXT_DUE = select(func.min(jobs.c.due_at)).where(_is_queued)
+
+
+def claim(tx: Transaction, limit: int) -> list[IngestTask]:
+    """See Manifest.claim_tasks."""
+    due = [task_from(row) for row in tx.execute(_DUE, {"now": tx.now, "limit": limit})]
+    if due:
+        tx.execute(_START, [{"job_id": task.job.id, "now": tx.now} for task in due])
+    return [_started(task) for task in due]
+
+
+def _started(task: IngestTask) -> IngestTask:
+    job = replace(
+        task.job,
+        state=JobState.RUNNING,
+        attempts=task.job.attempts + 1,
+        strikes=task.job.strikes + 1,
+        next_retry_at=None,
+        stage=None,
+        progress=Progress(),
+    )
+    return replace(task, job=job)
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """See Manifest.next_due."""
+    found: datetime | None = tx.execute(_NEXT_DUE).scalar()
+    return found
+
+
+def record_progress(tx: Transaction, job_id: str, stage: Stage, progress: Progress) -> bool:
+    """See Manifest.record_progress."""
+    values = {
+        "new_stage": stage,
+        "new_done": progress.done,
+        "new_total": progress.total,
+        "new_unit": progress.unit,
+    }
+    return tx.execute(_PROGRESS, {"job_id": job_id, **values}).rowcount == 1
+
+
+def record_text(tx: Transaction, job_id: str, text_sha256: str) -> bool:
+    """See Manifest.record_text."""
+    job = tx.execute(
+        select(jobs.c.document_id, jobs.c.version).where(
+            jobs.c.id == job_id, jobs.c.state == JobState.RUNNING
+        )
+    ).first()
+    if job is None:
+        return False
+    tx.execute(update(versions).where(_version_of(job)).values(text_sha256=text_sha256))
+    return True
+
+
+def requeue(tx: Transaction, job_id: str, *, delay: timedelta, failure: Failure, is_strike: bool) -> None:
+    """See Manifest.requeue."""
+    due_at = tx.now + delay
+    tx.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING)
+        .values(
+            state=JobState.QUEUED,
+            due_at=due_at,
+            next_retry_at=due_at,
+            strikes=jobs.c.strikes - (0 if is_strike else 1),
+            **_error(failure),
+        )
+    )
+
+
+def release(tx: Transaction, job_ids: Sequence[str]) -> None:
+    """See Manifest.release_tasks."""
+    tx.execute(
+        update(jobs)
+        .where(jobs.c.id.in_(job_ids), jobs.c.state == JobState.RUNNING)
+        .values(
+            state=JobState.QUEUED, attempts=jobs.c.attempts - 1, strikes=jobs.c.strikes - 1, started_at=None
+        )
+    )
+
+
+def fail(tx: Transaction, job_id: str, failure: Failure) -> None:
+    """See Manifest.fail_task."""
+    _fail(tx, and_(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING), failure)
+
+
+def recover(tx: Transaction, *, max_attempts: int) -> tuple[int, int]:
+    """See Manifest.recover."""
+    is_running = jobs.c.state == JobState.RUNNING
+    poison = Failure(Poison.code, f"the server died {max_attempts} times while it read this document")
+    failed = _fail(tx, and_(is_running, jobs.c.strikes >= max_attempts), poison)
+    requeued = tx.execute(
+        update(jobs).where(is_running).values(state=JobState.QUEUED, started_at=None)
+    ).rowcount
+    return requeued, failed
+
+
+def _fail(tx: Transaction, which: ColumnElement[bool], failure: Failure) -> int:
+    """Fail jobs that pass, with their versions; returns how many."""
+    failing = tx.execute(select(jobs.c.id, jobs.c.document_id, jobs.c.version).where(which)).all()
+    for job in failing:
+        tx.execute(
+            update(jobs)
+            .where(jobs.c.id == job.id)
+            .values(
+                state=JobState.FAILED, finished_at=tx.now, due_at=None, next_retry_at=None, **_error(failure)
+            )
+        )
+        tx.execute(
+            update(versions).where(_version_of(job)).values(state=VersionState.FAILED, retired_at=tx.now)
+        )
+        tx.execute(update(documents).where(documents.c.id == job.document_id).values(updated_at=tx.now))
+    return len(failing)
+
+
+def _version_of(job: AnyRow) -> ColumnElement[bool]:
+    return and_(versions.c.document_id == job.document_id, versions.c.version == job.version)
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    return {"error_code": failure.code, "error_message": failure.message, "error_page": failure.page}

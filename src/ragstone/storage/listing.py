@@ -1,0 +1,131 @@
+"""Lists of documents: filtered, sorted, page by page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Column, Select, func, tuple_
+
+from ragstone.core.errors import InvalidRequest
+from ragstone.core.filters import METADATA_PREFIX, Filter, epoch_micros, matches
+from ragstone.core.models import Document, DocumentStatus, Page, Scope
+from ragstone.storage.cursors import decode_cursor, encode_cursor
+from ragstone.storage.database import AnyRow, Transaction
+from ragstone.storage.rows import DOCUMENTS, document_from, shown, status_is
+from ragstone.storage.tables import documents, from_micros, title_key
+
+_BATCH = 200  # rows that are read ahead while a filter looks for the ones that pass
+_FILTERED = (
+    documents.c.id,
+    documents.c.source,
+    documents.c.title,
+    documents.c.created_at,
+    documents.c.metadata,
+    shown.c.filename,
+    shown.c.media_type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """By a column, ties by id in the same direction."""
+
+    column: Column[Any]
+    is_descending: bool = False
+
+    @property
+    def is_by_time(self) -> bool:
+        return self.column is documents.c.created_at
+
+    @property
+    def cursor_types(self) -> list[type[str | int]]:
+        return [int if self.is_by_time else str, str]
+
+    def cursor_key(self, row: AnyRow) -> list[str | int]:
+        return [epoch_micros(row.created_at) if self.is_by_time else row.title_key, row.id]
+
+    def apply(self, listing: Select[Any], after: list[Any] | None) -> Select[Any]:
+        """Sorted, and only what follows the cursor's key."""
+        key = (self.column, documents.c.id)
+        listing = listing.order_by(*(column.desc() if self.is_descending else column for column in key))
+        if after is None:
+            return listing
+        value, document_id = after
+        last = tuple_(
+            from_micros(value) if self.is_by_time else value, document_id, types=[c.type for c in key]
+        )
+        return listing.where(tuple_(*key) < last if self.is_descending else tuple_(*key) > last)
+
+
+_ORDERS = {
+    "created_at": _Order(documents.c.created_at),
+    "-created_at": _Order(documents.c.created_at, is_descending=True),
+    "title": _Order(documents.c.title_key),
+}
+
+
+def list_documents(
+    tx: Transaction,
+    scope: Scope,
+    *,
+    status: DocumentStatus | None,
+    title: str | None,
+    where: Filter | None,
+    sort: str,
+    limit: int,
+    cursor: str | None,
+) -> Page[Document]:
+    """See Manifest.list_documents."""
+    if sort not in _ORDERS:
+        raise InvalidRequest(f"unknown sort {sort!r}; known: {', '.join(_ORDERS)}")
+    order = _ORDERS[sort]
+    after = None if cursor is None else decode_cursor(cursor, f"documents {sort}", order.cursor_types)
+    listing = order.apply(_filtered(scope, status, title), after)
+    found = (
+        _first_rows(tx, listing, limit + 1) if where is None else _passing_rows(tx, listing, where, limit + 1)
+    )
+    items = found[:limit]
+    has_more = len(found) > limit
+    next_cursor = encode_cursor(f"documents {sort}", order.cursor_key(items[-1])) if has_more else None
+    return Page(tuple(document_from(row) for row in items), next_cursor)
+
+
+def _filtered(scope: Scope, status: DocumentStatus | None, title: str | None) -> Select[Any]:
+    listing = DOCUMENTS.where(
+        documents.c.tenant_id == scope.tenant_id, documents.c.collection == scope.collection
+    )
+    if status is not None:
+        listing = listing.where(status_is(status))
+    if title:
+        # A substring on both databases; LIKE has wildcards, and SQLite limits the length of its pattern.
+        key = documents.c.title_key
+        listing = listing.where(func.replace(key, title_key(title), "") != key)
+    return listing
+
+
+def _first_rows(tx: Transaction, listing: Select[Any], most: int) -> Sequence[AnyRow]:
+    return tx.execute(listing.limit(most)).all()
+
+
+def _passing_rows(tx: Transaction, listing: Select[Any], where: Filter, most: int) -> Sequence[AnyRow]:
+    """What a filter means is for `matches` alone to say, so it is asked row by row, with the few columns it needs."""
+    narrow = listing.with_only_columns(*_FILTERED, maintain_column_froms=True).execution_options(
+        yield_per=_BATCH
+    )
+    with tx.execute(narrow) as rows:
+        ids = [row.id for row in islice((row for row in rows if matches(where, _fields(row))), most)]
+    found = {row.id: row for row in tx.execute(DOCUMENTS.where(documents.c.id.in_(ids)))}
+    return [found[document_id] for document_id in ids]
+
+
+def _fields(row: AnyRow) -> dict[str, Any]:
+    return {
+        "document_id": row.id,
+        "source": row.source,
+        "title": row.title,
+        "filename": row.filename,
+        "media_type": row.media_type,
+        "created_at": epoch_micros(row.created_at),
+        **{f"{METADATA_PREFIX}{key}": value for key, value in row.metadata.items()},
+    }

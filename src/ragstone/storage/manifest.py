@@ -1,0 +1,303 @@
+"""The manifest on SQL: each method of the port is one transaction, told in a function of the module it belongs to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import wait
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import text
+
+from ragstone.core.errors import RagstoneError
+from ragstone.core.filters import Filter
+from ragstone.core.models import (
+    Acceptance,
+    Collection,
+    Document,
+    DocumentStatus,
+    Failure,
+    IndexedVersion,
+    IngestTask,
+    Job,
+    NewUpload,
+    Page,
+    Progress,
+    PurgeReceipt,
+    PurgeTarget,
+    Scope,
+    Stage,
+    Version,
+    VisibleDocument,
+)
+from ragstone.storage import (
+    collections,
+    consistency,
+    deletion,
+    jobs,
+    listing,
+    purges,
+    reading,
+    schema,
+    switching,
+    uploads,
+)
+from ragstone.storage.database import Database, Transaction, utc_now
+from ragstone.storage.visibility import Visibility
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WRITES = (
+    "migrate",
+    "accept",
+    "reindex",
+    "claim",
+    "progress",
+    "text",
+    "requeue",
+    "fail",
+    "switch",
+    "release",
+    "recover",
+    "tombstone",
+    "purge",
+    "collection",
+    "property",
+)
+"""Names of the commits, as `Database.write` is given them."""
+CRASH_POINTS = tuple(f"{name}.{moment}_commit" for name in WRITES for moment in ("before", "after"))
+
+
+async def open_manifest(
+    path: Path, *, max_queued_jobs: int = 10_000, clock: Callable[[], datetime] = utc_now
+) -> "SqlManifest":
+    """Open the SQLite database at `path`, created or migrated as needed; its folder exists. Raises ForeignDatabase,
+    StartupError."""
+    database = await asyncio.to_thread(_open, path, clock)
+    return SqlManifest(database, max_queued_jobs=max_queued_jobs)
+
+
+def _open(path: Path, clock: Callable[[], datetime]) -> Database:
+    database = Database(path, clock=clock)
+    database.prepare(schema.prepare)
+    return database
+
+
+class SqlManifest:
+    """Implements `core.ports.Manifest`. Callbacks run on the event loop while the transaction waits for them; they
+    must not call the manifest."""
+
+    def __init__(self, database: Database, *, max_queued_jobs: int):
+        self._database = database
+        self._visibility = Visibility(database)
+        self._max_queued_jobs = max_queued_jobs
+
+    # ---- collections ----
+
+    async def create_collection(self, tenant_id: str, name: str, description: str) -> Collection:
+        """See the port."""
+        return await self._database.write("collection", collections.create, tenant_id, name, description)
+
+    async def get_collection(self, tenant_id: str, name: str) -> Collection:
+        """See the port."""
+        return await self._database.read(collections.get, tenant_id, name)
+
+    async def require_collection(self, scope: Scope) -> None:
+        """See the port."""
+        await self._visibility.require_collection(scope)
+
+    async def list_collections(self, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Collection]:
+        """See the port."""
+        return await self._database.scan(collections.list_page, tenant_id, limit=limit, cursor=cursor)
+
+    async def delete_collection(self, tenant_id: str, name: str, *, cascade: bool) -> int:
+        """See the port."""
+        return await self._database.write(
+            "tombstone", collections.delete_with_documents, tenant_id, name, cascade=cascade
+        )
+
+    # ---- documents ----
+
+    async def accept_upload(
+        self, upload: NewUpload, confirm_blob: Callable[[], Awaitable[object]]
+    ) -> Acceptance:
+        """See the port."""
+        return await self._database.write(
+            "accept",
+            uploads.accept,
+            upload,
+            confirm_blob=_from_thread(confirm_blob),
+            max_queued_jobs=self._max_queued_jobs,
+        )
+
+    async def get_document(self, tenant_id: str, document_id: str) -> Document:
+        """See the port."""
+        return await self._database.read(reading.get_document, tenant_id, document_id)
+
+    async def list_documents(
+        self,
+        scope: Scope,
+        *,
+        status: DocumentStatus | None,
+        title: str | None,
+        where: Filter | None,
+        sort: str,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Document]:
+        """See the port."""
+        return await self._database.scan(
+            listing.list_documents,
+            scope,
+            status=status,
+            title=title,
+            where=where,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def get_version(self, tenant_id: str, document_id: str) -> Version:
+        """See the port."""
+        return await self._database.read(reading.get_version, tenant_id, document_id)
+
+    async def delete_document(self, tenant_id: str, document_id: str) -> PurgeTarget:
+        """See the port."""
+        return await self._database.write("tombstone", deletion.delete_document, tenant_id, document_id)
+
+    async def request_reindex(self, tenant_id: str, document_id: str) -> Acceptance:
+        """See the port."""
+        return await self._database.write(
+            "reindex", uploads.request_reindex, tenant_id, document_id, max_queued_jobs=self._max_queued_jobs
+        )
+
+    async def visible_documents(self, scope: Scope, ids: Sequence[str]) -> dict[str, VisibleDocument]:
+        """See the port."""
+        return await self._visibility.visible_documents(scope, ids)
+
+    # ---- jobs ----
+
+    async def get_job(self, tenant_id: str, job_id: str) -> Job:
+        """See the port."""
+        return await self._database.read(reading.get_job, tenant_id, job_id)
+
+    async def claim_tasks(self, limit: int) -> list[IngestTask]:
+        """See the port."""
+        return await self._database.write("claim", jobs.claim, limit)
+
+    async def next_due(self) -> datetime | None:
+        """See the port."""
+        return await self._database.read(jobs.next_due)
+
+    async def record_progress(self, job_id: str, stage: Stage, progress: Progress) -> bool:
+        """See the port."""
+        return await self._database.write("progress", jobs.record_progress, job_id, stage, progress)
+
+    async def record_text(self, job_id: str, text_sha256: str) -> bool:
+        """See the port."""
+        return await self._database.write("text", jobs.record_text, job_id, text_sha256)
+
+    async def requeue(
+        self, job_id: str, *, delay: timedelta, failure: Failure, is_strike: bool = True
+    ) -> None:
+        """See the port."""
+        await self._database.write(
+            "requeue", jobs.requeue, job_id, delay=delay, failure=failure, is_strike=is_strike
+        )
+
+    async def fail_task(self, job_id: str, failure: Failure) -> None:
+        """See the port."""
+        await self._database.write("fail", jobs.fail, job_id, failure)
+
+    async def switch_versions(self, indexed: Sequence[IndexedVersion]) -> list[str]:
+        """See the port."""
+        return await self._database.write("switch", switching.switch, indexed)
+
+    async def release_tasks(self, job_ids: Sequence[str]) -> None:
+        """See the port."""
+        if job_ids:
+            await self._database.write("release", jobs.release, job_ids)
+
+    async def recover(self, *, max_attempts: int) -> tuple[int, int]:
+        """See the port."""
+        return await self._database.write("recover", jobs.recover, max_attempts=max_attempts)
+
+    # ---- purges and consistency ----
+
+    async def purge_targets(self, limit: int) -> list[PurgeTarget]:
+        """See the port."""
+        return await self._database.read(purges.purge_targets, limit)
+
+    async def finish_purge(
+        self, target: PurgeTarget, points_deleted: int, delete_blob: Callable[[str], Awaitable[bool]]
+    ) -> PurgeReceipt:
+        """See the port."""
+
+        async def delete_blobs(hashes: Sequence[str]) -> int:
+            return sum([await delete_blob(sha256) for sha256 in hashes])
+
+        return await self._database.write(
+            "purge", purges.finish_purge, target, points_deleted, delete_blobs=_from_thread(delete_blobs)
+        )
+
+    async def expected_points(self) -> dict[str, int]:
+        """See the port."""
+        return await self._database.scan(consistency.expected_points)
+
+    async def live_versions(self) -> set[str]:
+        """See the port."""
+        return await self._database.scan(consistency.live_versions)
+
+    async def repair_version(self, document_version: str) -> None:
+        """See the port."""
+        await self._database.write("reindex", uploads.repair_version, document_version)
+
+    async def referenced_blobs(self) -> dict[str, bool]:
+        """See the port."""
+        return await self._database.scan(consistency.referenced_blobs)
+
+    async def get_property(self, key: str) -> str | None:
+        """See the port."""
+        return await self._database.read(consistency.get_property, key)
+
+    async def set_property(self, key: str, value: str) -> None:
+        """See the port."""
+        await self._database.write("property", consistency.set_property, key, value)
+
+    async def counts(self) -> Mapping[str, int]:
+        """See the port."""
+        return await self._database.scan(consistency.counts)
+
+    async def is_healthy(self) -> bool:
+        """See the port."""
+        try:
+            return await self._database.read(_probe)
+        except RagstoneError:
+            return False
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._database.close()
+        self._visibility.close()
+
+
+def _probe(tx: Transaction) -> bool:
+    return bool(tx.execute(text("SELECT 1")).scalar())
+
+
+def _from_thread(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    """A plain function for the database's thread: runs `function` on the present event loop and waits for it."""
+    loop = asyncio.get_running_loop()
+
+    async def awaited(*args: Any, **kwargs: Any) -> T:
+        return await function(*args, **kwargs)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        future = asyncio.run_coroutine_threadsafe(awaited(*args, **kwargs), loop)
+        while not wait([future], timeout=1).done:
+            if loop.is_closed():  # nobody will ever run it; do not keep the process from exiting
+                raise RuntimeError("the event loop was closed during a transaction")
+        return future.result()
+
+    return call

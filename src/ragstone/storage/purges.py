@@ -1,0 +1,147 @@
+"""What must go after its points went: rows, and the bytes that nothing refers to any more."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import and_, bindparam, delete, select, update
+
+from ragstone.core.models import JobKind, JobState, PurgeReceipt, PurgeTarget
+from ragstone.storage.database import Transaction
+from ragstone.storage.tables import VersionState, documents, jobs, versions
+
+KEPT_VERSIONS = 10
+"""So many superseded or failed versions of a document keep their bytes and text."""
+JOBS_KEPT_FOR = timedelta(hours=24)
+"""So long the jobs of purged documents and versions may be polled."""
+
+DeleteBlobs = Callable[[Sequence[str]], int]
+
+_DELETED = (
+    select(documents.c.id, jobs.c.id)
+    .outerjoin(jobs, and_(jobs.c.document_id == documents.c.id, jobs.c.kind == JobKind.PURGE))
+    .where(documents.c.deleted_at.is_not(None))
+    .order_by(documents.c.deleted_at, documents.c.id)
+    .limit(bindparam("limit"))
+)
+_RETIRED = (
+    select(versions.c.document_id, versions.c.version)
+    .join(documents, documents.c.id == versions.c.document_id)
+    .where(versions.c.retired_at.is_not(None), documents.c.deleted_at.is_(None))
+    .order_by(versions.c.retired_at, versions.c.document_id, versions.c.version)
+    .limit(bindparam("limit"))
+)
+
+
+def purge_targets(tx: Transaction, limit: int) -> list[PurgeTarget]:
+    """See Manifest.purge_targets."""
+    deleted = tx.execute(_DELETED, {"limit": limit}).all()
+    numbers: dict[str, list[int]] = {document_id: [] for document_id, _ in deleted}
+    for document_id, version in tx.execute(
+        select(versions.c.document_id, versions.c.version)
+        .where(versions.c.document_id.in_(numbers))
+        .order_by(versions.c.version)
+    ):
+        numbers[document_id].append(version)
+    whole = [
+        PurgeTarget(document_id, None, tuple(numbers[document_id]), job_id) for document_id, job_id in deleted
+    ]
+    retired = tx.execute(_RETIRED, {"limit": limit - len(whole)})
+    return whole + [PurgeTarget(document_id, version, (version,), None) for document_id, version in retired]
+
+
+def finish_purge(
+    tx: Transaction, target: PurgeTarget, points_deleted: int, *, delete_blobs: DeleteBlobs
+) -> PurgeReceipt:
+    """See Manifest.finish_purge. Bytes go before the commit: a crash between leaves the target to be purged again,
+    and no upload can refer to them meanwhile."""
+    drop = _drop_document(tx, target) if target.version is None else _retain_newest(tx, target)
+    blobs_deleted = _delete_unreferenced(tx, drop, delete_blobs)
+    tx.execute(delete(jobs).where(jobs.c.expires_at <= tx.now))
+    return PurgeReceipt(
+        document_id=target.document_id,
+        versions=target.versions,
+        points_deleted=points_deleted,
+        blobs_deleted=blobs_deleted,
+        verified_absent=True,
+        job_id=target.job_id,
+    )
+
+
+def _drop_document(tx: Transaction, target: PurgeTarget) -> set[str]:
+    """Drop a tombstoned document's rows and close its purge job; returns the hashes it referred to."""
+    is_it = and_(documents.c.id == target.document_id, documents.c.deleted_at.is_not(None))
+    if tx.execute(select(documents.c.id).where(is_it)).first() is None:
+        return set()
+    hashes = _hashes(tx, target.document_id, target.versions)
+    tx.execute(delete(versions).where(versions.c.document_id == target.document_id))
+    tx.execute(delete(documents).where(is_it))
+    its_jobs = jobs.c.document_id == target.document_id
+    tx.execute(update(jobs).where(its_jobs).values(expires_at=tx.now + JOBS_KEPT_FOR))
+    tx.execute(
+        update(jobs)
+        .where(its_jobs, jobs.c.kind == JobKind.PURGE)
+        .values(state=JobState.SUCCEEDED, finished_at=tx.now)
+    )
+    return hashes
+
+
+def _retain_newest(tx: Transaction, target: PurgeTarget) -> set[str]:
+    """Mark the version's points as gone and drop the rows of versions beyond the ones kept; returns their hashes."""
+    tx.execute(
+        update(versions)
+        .where(
+            versions.c.document_id == target.document_id,
+            versions.c.version == target.version,
+            versions.c.retired_at.is_not(None),
+        )
+        .values(retired_at=None, purged_at=tx.now)
+    )
+    dropped = _beyond_kept(tx, target.document_id)
+    if not dropped:
+        return set()
+    hashes = _hashes(tx, target.document_id, dropped)
+    tx.execute(
+        delete(versions).where(versions.c.document_id == target.document_id, versions.c.version.in_(dropped))
+    )
+    tx.execute(
+        update(jobs)
+        .where(jobs.c.document_id == target.document_id, jobs.c.version.in_(dropped))
+        .values(expires_at=tx.now + JOBS_KEPT_FOR)
+    )
+    return hashes
+
+
+def _beyond_kept(tx: Transaction, document_id: str) -> list[int]:
+    """Old versions without points that are not among the newest old ones. The document's newest is never old."""
+    newest = select(documents.c.newest_version).where(documents.c.id == document_id).scalar_subquery()
+    old = tx.execute(
+        select(versions.c.version, versions.c.purged_at)
+        .where(
+            versions.c.document_id == document_id,
+            versions.c.state.in_((VersionState.SUPERSEDED, VersionState.FAILED)),
+            versions.c.version < newest,
+        )
+        .order_by(versions.c.version.desc())
+        .offset(KEPT_VERSIONS)
+    )
+    return [version for version, purged_at in old if purged_at is not None]
+
+
+def _hashes(tx: Transaction, document_id: str, numbers: Sequence[int]) -> set[str]:
+    found = tx.execute(
+        select(versions.c.sha256, versions.c.text_sha256).where(
+            versions.c.document_id == document_id, versions.c.version.in_(numbers)
+        )
+    )
+    return {sha256 for row in found for sha256 in row if sha256 is not None}
+
+
+def _delete_unreferenced(tx: Transaction, hashes: set[str], delete_blobs: DeleteBlobs) -> int:
+    """Delete those of `hashes` that no version of any tenant refers to; returns how many blobs went."""
+    if not hashes:
+        return 0
+    originals = select(versions.c.sha256).where(versions.c.sha256.in_(hashes))
+    texts = select(versions.c.text_sha256).where(versions.c.text_sha256.in_(hashes))
+    needed = set(tx.execute(originals.union(texts)).scalars())
+    unreferenced = sorted(hashes - needed)
+    return delete_blobs(unreferenced) if unreferenced else 0
