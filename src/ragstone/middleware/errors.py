@@ -1,0 +1,41 @@
+"""The one shape of an error reply, for middleware and handlers alike. No text can break it: what is not whole Unicode
+becomes a question mark."""
+
+import json
+import math
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ragstone.core.errors import RagstoneError
+
+MAX_DETAILS = 20
+
+
+def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
+    """{"error": {code, message, retryable, request_id, details}}."""
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+            "request_id": request_id,
+            "details": list(error.details[:MAX_DETAILS]),
+        }
+    }
+
+
+def error_response(error: RagstoneError, request_id: str | None) -> Response:
+    """Status, body and Retry-After of a failure."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    body = json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, status_code=error.status, headers=headers, media_type="application/json")
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: RagstoneError) -> None:
+    """Answer a request that goes no further."""
+    response = error_response(error, scope.get("state", {}).get("request_id"))
+    await response(scope, receive, send)

@@ -1,0 +1,83 @@
+"""Request id, stopwatch, response headers and the access line. Pure ASGI: a streamed answer pays nothing per event."""
+
+import logging
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ragstone.core.context import request_id as current_request_id
+from ragstone.core.errors import InternalError
+from ragstone.core.timing import Stopwatch
+from ragstone.middleware.errors import refuse
+
+log = logging.getLogger("ragstone.access")
+
+MAX_REQUEST_ID = 128
+
+
+class LoggingMiddleware:
+    """Outermost: everything inside runs under one request id and one stopwatch (`scope["state"]`)."""
+
+    def __init__(self, app: ASGIApp, *, log_requests: bool = True):
+        self._app = app
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = accepted_request_id(Headers(scope=scope).get("x-request-id"))
+        stopwatch = Stopwatch()
+        scope.setdefault("state", {}).update(request_id=request_id, stopwatch=stopwatch)
+        token = current_request_id.set(request_id)
+        status: int | None = None
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["Server-Timing"] = server_timing(stopwatch)
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:  # the outermost boundary: a defect becomes a 500 in our shape
+            log.exception("request broke off")
+            if status is None:
+                await refuse(
+                    scope, receive, send_with_headers, InternalError("a defect of the server; see its log")
+                )
+        finally:
+            if self._log_requests:
+                _write_access_line(scope, status, stopwatch)
+            current_request_id.reset(token)
+
+
+def accepted_request_id(given: str | None) -> str:
+    """The caller's id if it is 1 to 128 visible ASCII characters, else a new one."""
+    if given and len(given) <= MAX_REQUEST_ID and all("!" <= character <= "~" for character in given):
+        return given
+    return str(uuid.uuid4())
+
+
+def server_timing(stopwatch: Stopwatch) -> str:
+    """The stages so far and the total, as the Server-Timing header has them (milliseconds)."""
+    return ", ".join(f"{name.removesuffix('_ms')};dur={ms:.3f}" for name, ms in stopwatch.report().items())
+
+
+def _write_access_line(scope: Scope, status: int | None, stopwatch: Stopwatch) -> None:
+    route = scope.get("route")
+    log.info(
+        "request",
+        extra={
+            "method": scope["method"],
+            "route": getattr(route, "path", None) or "unmatched",
+            "status": status,
+            **stopwatch.report(),
+        },
+    )

@@ -1,0 +1,113 @@
+"""Settings: unknown names are refused, bad values named in a sentence, foreign names left alone."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ragstone.config.settings import Settings, load_settings, setting_names
+from ragstone.core.errors import InvalidSetting
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_is_needed_to_start() -> None:
+    settings = load_settings()
+
+    assert settings.data_dir == Path("ragstone-data")
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.allowed_hosts == settings.cors_origins == ()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSTONE_DATA_DIR", "/srv/ragstone")
+    monkeypatch.setenv("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "2.5")
+    monkeypatch.setenv("LOG_REQUESTS", "false")
+
+    settings = load_settings()
+
+    assert settings.data_dir == Path("/srv/ragstone")
+    assert settings.request_timeout == timedelta(seconds=2.5)
+    assert settings.log_requests is False
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://b.example,,")
+    monkeypatch.setenv("RAGSTONE_ALLOWED_HOSTS", "")
+
+    settings = load_settings()
+
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.allowed_hosts == ()
+
+
+def test_the_environment_wins_over_the_env_file_and_the_command_line_over_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(".env").write_text("RAGSTONE_PORT=1\nLOG_LEVEL=ERROR\nRAGSTONE_HOST=::1\n")
+    monkeypatch.setenv("RAGSTONE_PORT", "2")
+
+    settings = load_settings(host="127.0.0.2")
+
+    assert (settings.port, settings.log_level, settings.host) == (2, "ERROR", "127.0.0.2")
+
+
+def test_an_unknown_ragstone_name_is_refused_with_the_nearest_known_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAGSTONE_DATADIR", "x")
+
+    with pytest.raises(InvalidSetting, match=r"RAGSTONE_DATADIR.*RAGSTONE_DATA_DIR"):
+        load_settings()
+
+
+def test_an_unknown_ragstone_name_in_the_env_file_is_refused_too() -> None:
+    Path(".env").write_text("RAGSTONE_PROT=1\n")
+
+    with pytest.raises(InvalidSetting, match=r"RAGSTONE_PROT.*RAGSTONE_PORT"):
+        load_settings()
+
+
+def test_foreign_names_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("POSTGRES_PASSWORD=secret\nPORT=1\n")
+    monkeypatch.setenv("DATA_DIR", "/elsewhere")
+
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RAGSTONE_PORT", "70000"),
+        ("RAGSTONE_PORT", "http"),
+        ("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "0"),
+        ("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "-1"),
+        ("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "soon"),
+        ("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "nan"),
+        ("RAGSTONE_REQUEST_TIMEOUT_SECONDS", "inf"),
+        ("RAGSTONE_MAX_UPLOAD_BYTES", "0"),
+        ("RAGSTONE_MAX_QUEUED_JOBS", "many"),
+        ("RAGSTONE_EMBEDDING_PRECISION", "int4"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_REQUESTS", "perhaps"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(InvalidSetting) as refusal:
+        load_settings()
+
+    assert name in refusal.value.message
+    assert "\n" not in refusal.value.message
+
+
+def test_every_setting_explains_itself() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
