@@ -265,6 +265,7 @@ class BlobMissing(IngestError):
     """The stored original is gone from the data directory."""
 
     code = "blob_missing"
+    status = 500
 
 
 class StartupError(RagstoneError):

@@ -20,6 +20,7 @@ MAX_EXACT_INTEGER = 2**53  # beyond it a float64, as the store compares, is not 
 
 FIELDS = frozenset({"document_id", "source", "title", "filename", "media_type", "created_at"})
 METADATA_PREFIX = "metadata."
+INTERNAL_FIELDS = frozenset({"document_version", "embedding_key"})  # never parsed, only built by our own code
 ORDERING = frozenset({"gt", "gte", "lt", "lte"})
 Operator = Literal["eq", "ne", "in", "gt", "gte", "lt", "lte", "exists"]
 OPERATORS = frozenset({"eq", "ne", "in", "exists"}) | ORDERING
@@ -77,13 +78,33 @@ def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
         case Not(part):
             return not matches(part, fields)
         case Leaf(name, op, value):
-            return _leaf_matches(op, value, _as_values(fields.get(name)))
+            return _leaf_matches(op, value, values_of(fields.get(name)))
 
 
 def epoch_micros(moment: datetime) -> int:
     """Microseconds since the epoch of an aware datetime: exact, and exact as a float64 until the year 2255."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def payload_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a point's payload by the names that filters use, the internal ones of the vector store included."""
+    fields = {name: payload.get(name) for name in FIELDS | INTERNAL_FIELDS}
+    metadata = payload.get("metadata")
+    if isinstance(metadata, Mapping):
+        fields.update((METADATA_PREFIX + key, value) for key, value in metadata.items())
+    return fields
+
+
+def values_of(value: object) -> tuple[Scalar, ...]:
+    """What a filter sees of a field's value: the value, the elements of a list without nulls, or nothing."""
+    if value is None:
+        return ()
+    if isinstance(value, str | int | float | bool):
+        return (value,)
+    if isinstance(value, Sequence):
+        return tuple(item for item in value if item is not None)
+    return ()
 
 
 class _Budget:
@@ -192,16 +213,6 @@ def _parse_time(value: object, place: str) -> int:
 def _check_text(value: str, place: str) -> None:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidFilter(f"{place}: the text holds a lone surrogate")
-
-
-def _as_values(value: object) -> tuple[Scalar, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str | int | float | bool):
-        return (value,)
-    if isinstance(value, Sequence):
-        return tuple(item for item in value if item is not None)
-    return ()
 
 
 def _leaf_matches(op: Operator, wanted: Any, values: tuple[Scalar, ...]) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 Span = tuple[int, int]
 
 SHORTEST = 12  # bytes of UTF-8; what is shorter says nothing alone and is joined to a neighbour
-_NARROWEST_WRAP = 50  # characters; lines of a paragraph that was wrapped by hand or machine are longer than this
+_NARROWEST_WRAP = (
+    50  # characters; lines of a paragraph that was wrapped by hand or machine are longer than this
+)
 _LONGEST_ABBREVIATION = 24
 
 # A run of terminators begins where no terminator stands before it, and every repetition is possessive: linear.
 _END = re.compile(
-    r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?=\s|\Z)"""
-    r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
+    r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?=\s|\Z)""" r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
 )
 _LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z][.)])[ \t]++(?=\S)")
 _FIRST_WORD = re.compile(r"[^\S\n]*+(\S++)")
@@ -22,19 +23,27 @@ _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 # Words whose full stop belongs to them: before any word, or before a number only.
 _NEVER_ENDS = frozenset(
-    "mr mrs ms dr prof sr jr st mt messrs gen col lt sgt capt cmdr adm rev hon gov sen rep pres supt e.g i.e cf vs viz"
-    " approx ca al resp incl excl z.b d.h bzw vgl ggf evtl sog bspw p.ex".split()
+    str.split(
+        "mr mrs ms dr prof sr jr st mt messrs gen col lt sgt capt cmdr adm rev hon gov sen rep pres supt e.g i.e cf vs viz"
+        " approx ca al resp incl excl z.b d.h bzw vgl ggf evtl sog bspw p.ex"
+    )
 )
 _BEFORE_NUMBER = frozenset(
-    "no nos nr art abs fig figs eq eqs sec secs ch chap vol vols p pp para ref refs tab app pt jan feb mar apr jun jul"
-    " aug sep sept oct nov dec v ver op item step".split()
+    str.split(
+        "no nos nr art abs fig figs eq eqs sec secs ch chap vol vols p pp para ref refs tab app pt jan feb mar apr jun jul"
+        " aug sep sept oct nov dec v ver op item step"
+    )
 )
 # They may end a sentence; then a word follows that sentences begin with.
-_MAY_END = frozenset("inc ltd co corp dept univ assn bros est jan feb mar apr jun jul aug sep sept oct nov dec".split())
+_MAY_END = frozenset(
+    str.split("inc ltd co corp dept univ assn bros est jan feb mar apr jun jul aug sep sept oct nov dec")
+)
 _OPENERS = frozenset(
-    "the a an in on at it its he she they we you i this that these those there but and or if when while as for from"
-    " after before since although however moreover because to with by our his her their my your no not what who how"
-    " der die das ein eine es er sie wir ich le la les un une il elle nous el los en".split()
+    str.split(
+        "the a an in on at it its he she they we you i this that these those there but and or if when while as for from"
+        " after before since although however moreover because to with by our his her their my your no not what who how"
+        " der die das ein eine es er sie wir ich le la les un une il elle nous el los en"
+    )
 )
 
 
@@ -67,8 +76,9 @@ def unwrapped_lines(text: str, start: int, end: int) -> Iterator[Span]:
 def line_sentences(text: str, start: int, end: int) -> Iterator[Span]:
     """Spans of the sentences of one line (line breaks in it are white space)."""
     sentence_start = start
+    has_capitals = not text[start:end].islower()
     for match in _END.finditer(text, start, end):
-        if match.end() < end and not _ends_here(text, sentence_start, match, end):
+        if match.end() < end and not _ends_here(text, sentence_start, match, end, has_capitals=has_capitals):
             continue
         yield sentence_start, match.end()
         sentence_start = _skip_space(text, match.end(), end)
@@ -134,7 +144,7 @@ def _is_wrapped(text: str, length: int, next_start: int, end: int, widest: int) 
     return word is not None and length + 1 + word.end(1) - word.start(1) > widest
 
 
-def _ends_here(text: str, start: int, match: re.Match[str], end: int) -> bool:
+def _ends_here(text: str, start: int, match: re.Match[str], end: int, *, has_capitals: bool) -> bool:
     """Whether a run of terminators that is followed by more text ends its sentence."""
     mark = match[0]
     if mark[0] in "。！？｡":
@@ -144,9 +154,17 @@ def _ends_here(text: str, start: int, match: re.Match[str], end: int) -> bool:
         return True
     if _continues(text[following]):
         return False
-    if text[following].islower() and (mark[0] in ".…" or len(mark.rstrip(".!?…")) < len(mark)):
+    if (
+        has_capitals
+        and text[following].islower()
+        and (mark[0] in ".…" or len(mark.rstrip(".!?…")) < len(mark))
+    ):
         return False
-    return mark[0] != "." or mark.startswith("..") or not _is_abbreviated(text, start, match.start(), following, end)
+    return (
+        mark[0] != "."
+        or mark.startswith("..")
+        or not _is_abbreviated(text, start, match.start(), following, end)
+    )
 
 
 def _continues(character: str) -> bool:
@@ -167,7 +185,7 @@ def _is_abbreviated(text: str, start: int, stop: int, following: int, end: int) 
     if word in _BEFORE_NUMBER and text[following].isdigit():
         return True
     if word in _MAY_END or _INITIALS.fullmatch(word) is not None:
-        return not _is_opener(text, following, end) and not (word in ("a.m", "p.m"))
+        return not _is_opener(text, following, end) and word not in ("a.m", "p.m")
     return False
 
 

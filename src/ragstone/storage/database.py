@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,7 +28,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AnyRow = Row[*tuple[Any, ...]]
 
-BUSY_TIMEOUT_S = 30.0  # only another process can make us wait: a migration, or a second API worker's commit
+BUSY_TIMEOUT = timedelta(
+    seconds=30
+)  # only another process can make us wait: a migration, or a second API worker's commit
 
 
 def utc_now() -> datetime:
@@ -54,20 +56,21 @@ Work = Callable[Concatenate[Transaction, P], T]
 class Database:
     """Writers exclude each other, also between processes; each transaction sees all that was committed before it."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now):
+    def __init__(
+        self, path: Path, *, clock: Callable[[], datetime] = utc_now, busy_timeout: timedelta = BUSY_TIMEOUT
+    ):
         self.path = path
         self._clock = clock
         _create_private(path)
-        self._engine = _engine(path, begin="BEGIN IMMEDIATE")
-        self._reading_engine = _engine(path, begin="BEGIN", pragmas=("query_only = ON",))
-        self._writer = _Lane(self._engine, "manifest-write")
-        self._reader = _Lane(self._reading_engine, "manifest-read")
-        self._scanner = _Lane(self._reading_engine, "manifest-scan")
+        self._busy_timeout_s = busy_timeout.total_seconds()
+        self._engine = _engine(path, self._busy_timeout_s)
+        self._writer = _Lane(self._engine, "write", is_writer=True)
+        self._reader = _Lane(self._engine, "read")
+        self._scanner = _Lane(self._engine, "scan")
 
     async def write(self, name: str, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` and commit: durable when this returns. Named for the crash points around the commit. A caller
         that is cancelled cannot tell whether it was committed. Raises Unavailable."""
-
         return await self._writer.run(
             lambda connection: self._transact(connection, name, work, *args, **kwargs)
         )
@@ -84,8 +87,8 @@ class Database:
         """At start-up, blocking, before anything else: switch to write-ahead logging, then run `work` and commit.
         Raises StartupError, ForeignDatabase (the file is something else)."""
         try:
-            _enable_wal(self.path)
-            with self._engine.connect() as connection:
+            _enable_wal(self.path, self._busy_timeout_s)
+            with _connect(self._engine, is_writer=True) as connection:
                 return self._transact(connection, "migrate", work)
         except (sqlite3.OperationalError, DBAPIError) as error:
             raise StartupError(f"cannot open the database {self.path}: {error}") from error
@@ -114,10 +117,11 @@ class Database:
 class _Lane:
     """One thread with a connection of its own: what is given to it runs in order, one at a time."""
 
-    def __init__(self, engine: Engine, name: str):
+    def __init__(self, engine: Engine, name: str, *, is_writer: bool = False):
         self._engine = engine
+        self._is_writer = is_writer
         self._connection: Connection | None = None
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"manifest-{name}")
         self._is_closed = False
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -135,7 +139,7 @@ class _Lane:
     def _run(self, work: Callable[[Connection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = self._engine.connect()
+                self._connection = _connect(self._engine, is_writer=self._is_writer)
             return work(self._connection)
         except OperationalError as error:
             raise Unavailable(f"the manifest's database refused: {error.orig}") from error
@@ -150,30 +154,35 @@ def _create_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...] = ()) -> Engine:
-    """One whose transactions begin as told, not when the driver sees fit."""
+def _engine(path: Path, busy_timeout_s: float) -> Engine:
+    """One whose transactions begin as the connection is told, not when the driver sees fit."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        connect_args={"isolation_level": None, "timeout": busy_timeout_s},
         poolclass=NullPool,
     )
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("foreign_keys = ON", "synchronous = FULL", "fullfsync = ON", *pragmas):
+        for pragma in ("foreign_keys = ON", "synchronous = FULL", "fullfsync = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(connection.get_execution_options()["begin"])
 
     return engine
 
 
-def _enable_wal(path: Path) -> None:
+def _connect(engine: Engine, *, is_writer: bool) -> Connection:
+    """A reader's transaction is a snapshot; a writer's excludes other writers from its beginning."""
+    return engine.connect().execution_options(begin="BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _enable_wal(path: Path, busy_timeout_s: float) -> None:
     """The mode lasts in the file. Changing it does not wait for other processes, so we do."""
-    give_up_at = time.monotonic() + BUSY_TIMEOUT_S
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    give_up_at = time.monotonic() + busy_timeout_s
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         while True:
             try:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import wait
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import text
 
@@ -290,14 +289,10 @@ def _from_thread(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     """A plain function for the database's thread: runs `function` on the present event loop and waits for it."""
     loop = asyncio.get_running_loop()
 
-    async def awaited(*args: Any, **kwargs: Any) -> T:
+    async def awaited(*args: P.args, **kwargs: P.kwargs) -> T:
         return await function(*args, **kwargs)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        future = asyncio.run_coroutine_threadsafe(awaited(*args, **kwargs), loop)
-        while not wait([future], timeout=1).done:
-            if loop.is_closed():  # nobody will ever run it; do not keep the process from exiting
-                raise RuntimeError("the event loop was closed during a transaction")
-        return future.result()
+        return asyncio.run_coroutine_threadsafe(awaited(*args, **kwargs), loop).result()
 
     return call

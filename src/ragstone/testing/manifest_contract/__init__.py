@@ -1,0 +1,21 @@
+"""What every manifest promises. Subclass `ManifestContract` with a fixture `manifest` that yields an empty one."""
+
+from ragstone.testing.manifest_contract.collections import CollectionPromises
+from ragstone.testing.manifest_contract.deletes import DeletePromises
+from ragstone.testing.manifest_contract.jobs import JobPromises
+from ragstone.testing.manifest_contract.lists import ListPromises
+from ragstone.testing.manifest_contract.purges import PurgePromises
+from ragstone.testing.manifest_contract.uploads import UploadPromises
+from ragstone.testing.manifest_contract.versions import VersionPromises
+
+
+class ManifestContract(
+    UploadPromises,
+    VersionPromises,
+    JobPromises,
+    DeletePromises,
+    PurgePromises,
+    CollectionPromises,
+    ListPromises,
+):
+    """All promises of `core.ports.Manifest`."""

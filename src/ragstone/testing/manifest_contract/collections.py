@@ -1,0 +1,116 @@
+"""Promises about collections."""
+
+from ragstone.core.errors import (
+    CollectionExists,
+    CollectionNotEmpty,
+    CollectionNotFound,
+    Conflict,
+    InvalidCursor,
+)
+from ragstone.core.models import DocumentStatus, Scope
+from ragstone.core.ports import Manifest
+from ragstone.testing.manifest_contract.lists import all_documents
+from ragstone.testing.manifest_contract.scenes import (
+    TENANT,
+    claim,
+    indexed,
+    make_ready,
+    purge_all,
+    upload,
+)
+from ragstone.testing.refusal import refusal
+
+NOTES = Scope(TENANT, "notes")
+
+
+class CollectionPromises:
+    """What collections promise."""
+
+    async def test_default_always_exists(self, manifest: Manifest) -> None:
+        """It cannot be deleted, with or without its documents."""
+        await manifest.require_collection(Scope())
+        for cascade in (False, True):
+            await refusal(manifest.delete_collection(TENANT, "default", cascade=cascade), Conflict)
+        assert (await manifest.get_collection(TENANT, "default")).documents == 0
+
+    async def test_a_created_collection_is_there_with_its_documents_counted(self, manifest: Manifest) -> None:
+        """A second one of its name is refused."""
+        created = await manifest.create_collection(TENANT, "notes", "what I noted")
+        assert (created.name, created.description, created.documents) == ("notes", "what I noted", 0)
+        await manifest.require_collection(NOTES)
+        await upload(manifest, scope=NOTES)
+        found = await manifest.get_collection(TENANT, "notes")
+        assert (found.description, found.created_at, found.documents) == (
+            "what I noted",
+            created.created_at,
+            1,
+        )
+        await refusal(manifest.create_collection(TENANT, "notes", ""), CollectionExists)
+
+    async def test_unknown_collections_are_not_found(self, manifest: Manifest) -> None:
+        """Another tenant's is unknown."""
+        await manifest.create_collection("someone", "notes", "")
+        await refusal(manifest.require_collection(NOTES), CollectionNotFound)
+        await refusal(manifest.get_collection(TENANT, "notes"), CollectionNotFound)
+        await refusal(manifest.delete_collection(TENANT, "notes", cascade=True), CollectionNotFound)
+
+    async def test_a_collection_with_documents_is_deleted_only_by_cascade(self, manifest: Manifest) -> None:
+        """Their tombstones come with it, in every state; other collections are left alone."""
+        kept = await make_ready(manifest, "kept")
+        await manifest.create_collection(TENANT, "notes", "")
+        ready = await make_ready(manifest, "a", scope=NOTES)
+        await upload(manifest, "b", scope=NOTES)
+        running = await claim(manifest)
+        await upload(manifest, "c", scope=NOTES)
+        await refusal(manifest.delete_collection(TENANT, "notes", cascade=False), CollectionNotEmpty)
+        assert await manifest.delete_collection(TENANT, "notes", cascade=True) == 3
+        assert await manifest.switch_versions([indexed(running)]) == []
+        assert await manifest.claim_tasks(10) == []
+        assert await manifest.visible_documents(NOTES, [ready.id]) == {}
+        assert len(await manifest.purge_targets(10)) == 3
+        assert (await manifest.get_document(TENANT, kept.id)).status is DocumentStatus.READY
+
+    async def test_an_empty_collection_is_deleted_without_cascade(self, manifest: Manifest) -> None:
+        """Tombstones do not count."""
+        await manifest.create_collection(TENANT, "notes", "")
+        document = (await upload(manifest, scope=NOTES)).document
+        await manifest.delete_document(TENANT, document.id)
+        assert await manifest.delete_collection(TENANT, "notes", cascade=False) == 0
+        await refusal(manifest.require_collection(NOTES), CollectionNotFound)
+
+    async def test_a_deleted_name_starts_empty_again(self, manifest: Manifest) -> None:
+        """Nothing of the old collection reappears, before or after the purge."""
+        await manifest.create_collection(TENANT, "notes", "")
+        old = await make_ready(manifest, scope=NOTES)
+        await manifest.delete_collection(TENANT, "notes", cascade=True)
+        await manifest.create_collection(TENANT, "notes", "")
+        assert await all_documents(manifest, scope=NOTES) == []
+        new = await make_ready(manifest, scope=NOTES)
+        await purge_all(manifest)
+        assert await all_documents(manifest, scope=NOTES) == [new]
+        assert (await manifest.visible_documents(NOTES, [old.id, new.id])).keys() == {new.id}
+
+    async def test_collections_are_listed_by_name_page_by_page(self, manifest: Manifest) -> None:
+        """Each once, of this tenant alone, with their documents counted."""
+        for name in ("zeta", "alpha", "mid_1", "mid-1"):
+            await manifest.create_collection(TENANT, name, "")
+        await manifest.create_collection("someone", "hidden", "")
+        await upload(manifest, scope=Scope(TENANT, "zeta"))
+        names, cursor = [], None
+        while True:
+            page = await manifest.list_collections(TENANT, limit=2, cursor=cursor)
+            names += [(each.name, each.documents) for each in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert names == [("alpha", 0), ("default", 0), ("mid-1", 0), ("mid_1", 0), ("zeta", 1)]
+
+    async def test_a_forged_cursor_of_collections_is_refused(self, manifest: Manifest) -> None:
+        """As is one of another list."""
+        for n in range(2):
+            await upload(manifest, f"{n}")
+        page = await manifest.list_documents(
+            Scope(), status=None, title=None, where=None, sort="created_at", limit=1, cursor=None
+        )
+        for cursor in ("", "x", "💥", page.next_cursor):
+            await refusal(manifest.list_collections(TENANT, limit=2, cursor=cursor), InvalidCursor)

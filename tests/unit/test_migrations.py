@@ -1,0 +1,132 @@
+"""Opening databases: new, old, newer, foreign, and by several processes at once."""
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from ragstone.core.errors import ForeignDatabase, StartupError
+from ragstone.core.models import Scope
+from ragstone.storage import schema
+from ragstone.storage.database import Database, Transaction
+from ragstone.storage.manifest import open_manifest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "manifest.sqlite3"
+
+
+def objects(path: Path) -> dict[str, str]:
+    """Every table and index with its columns, types and conditions, whatever the layout of its SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {name: " ".join(sql.replace("(", " ( ").replace(")", " ) ").split()) for name, sql in found}
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def migrated(path: Path) -> None:
+    Database(path).prepare(lambda tx: schema.migrate(tx.connection, schema.REVISIONS[-1]))
+
+
+async def open_and_close(path: Path) -> None:
+    manifest = await open_manifest(path)
+    await manifest.require_collection(Scope())
+    await manifest.close()
+
+
+def test_a_new_database_has_the_schema_of_the_migrations(tmp_path: Path) -> None:
+    created, by_migrations = tmp_path / "created", tmp_path / "migrated"
+    Database(created).prepare(schema.prepare)
+    migrated(by_migrations)
+    assert objects(created) == objects(by_migrations)
+
+
+def test_the_release_knows_its_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert tuple(reversed(revisions)) == schema.REVISIONS
+
+
+async def test_opening_again_changes_nothing(path: Path) -> None:
+    await open_and_close(path)
+    before = objects(path)
+    await open_and_close(path)
+    assert objects(path) == before
+
+
+async def test_a_database_made_by_migrations_is_opened(path: Path) -> None:
+    migrated(path)
+    await open_and_close(path)
+
+
+async def test_an_older_database_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await open_and_close(path)
+    migrations: list[str] = []
+    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "migrate", lambda _connection, revision: migrations.append(revision))
+    await open_and_close(path)
+    assert migrations == ["0002"]
+
+
+async def test_a_newer_database_is_refused_with_both_versions(path: Path) -> None:
+    await open_and_close(path)
+    execute(path, "UPDATE ragstone_schema SET version_num = '0099'")
+    with pytest.raises(StartupError, match=r"0099.*0001"):
+        await open_manifest(path)
+
+
+@pytest.mark.parametrize("table", ["customers", "alembic_version"])
+async def test_a_database_of_another_program_is_refused_and_left_alone(path: Path, table: str) -> None:
+    execute(path, f"CREATE TABLE {table} (version_num TEXT)")
+    before = objects(path)
+    with pytest.raises(ForeignDatabase, match=table):
+        await open_manifest(path)
+    assert objects(path) == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    content = b"a letter to my grandmother, long enough to be read as a header\n" * 100
+    path.write_bytes(content)
+    with pytest.raises(ForeignDatabase, match="not a database"):
+        Database(path).prepare(schema.prepare)
+    assert path.read_bytes() == content
+
+
+async def test_a_database_that_another_process_never_lets_go_is_refused(path: Path) -> None:
+    await open_and_close(path)
+    database = Database(path, busy_timeout=timedelta(0))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StartupError, match="locked"):
+            database.prepare(schema.prepare)
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path) -> None:
+    def fail(tx: Transaction) -> None:
+        schema.prepare(tx)
+        raise StartupError("on purpose")
+
+    with pytest.raises(StartupError, match="on purpose"):
+        Database(path).prepare(fail)
+    assert objects(path) == {}
+
+
+def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> None:
+    script = Path(__file__).with_name("storage_process.py")
+    subprocess.run([sys.executable, script, "open", path, "4"], check=True)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM collections").fetchone() == (1,)
+        assert connection.execute("SELECT version_num FROM ragstone_schema").fetchall() == [("0001",)]
