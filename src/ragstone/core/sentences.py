@@ -1,6 +1,7 @@
 """Where the sentences of a text stand. Spans only: no text is copied, and time is linear in its length."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 Span = tuple[int, int]
@@ -16,6 +17,7 @@ _END = re.compile(
     r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?=\s|\Z)""" r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
 )
 _LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z][.)])[ \t]++(?=\S)")
+_CONTINUING = frozenset(("Mn", "Me", "Mc", "Cf"))
 _FIRST_WORD = re.compile(r"[^\S\n]*+(\S++)")
 _OPENING_WORD = re.compile(r"\w{1,12}")
 _WORD_BEFORE = re.compile(r"(?:^|[\s(\[\"'“‘])([^\s(\[\"'“‘]*)\Z")
@@ -168,8 +170,10 @@ def _ends_here(text: str, start: int, match: re.Match[str], end: int, *, has_cap
 
 
 def _continues(character: str) -> bool:
-    """Whether the character cannot stand at a beginning: it combines with the one before it."""
-    return character in "\u200d\ufe0f" or "\u0300" <= character <= "\u036f"
+    """Whether the character belongs to the one before it: marks, joiners, tags, skin tones."""
+    if character.isascii():
+        return False
+    return unicodedata.category(character) in _CONTINUING or "\U0001f3fb" <= character <= "\U0001f3ff"
 
 
 def _is_abbreviated(text: str, start: int, stop: int, following: int, end: int) -> bool:

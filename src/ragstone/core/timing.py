@@ -11,6 +11,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._stages: dict[str, float] = {}
+        self._total_ms: float | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -38,6 +39,12 @@ class Stopwatch:
         """`<name>_ms` → milliseconds, rounded to microseconds."""
         return {f"{name}_ms": round(ms, 3) for name, ms in self._stages.items()}
 
+    def stop(self) -> dict[str, float]:
+        """Fix the total, so that reply, headers and log give the same number; returns the report."""
+        self._total_ms = self.elapsed_ms
+        return self.report()
+
     def report(self) -> dict[str, float]:
-        """The stages and the total so far."""
-        return {**self.stages(), "total_ms": round(self.elapsed_ms, 3)}
+        """The stages and the total, so far or as it was fixed."""
+        total_ms = self.elapsed_ms if self._total_ms is None else self._total_ms
+        return {**self.stages(), "total_ms": round(total_ms, 3)}

@@ -1,0 +1,139 @@
+"""One parse worker as its owner sees it: started, asked, and told apart in its ways to die."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import asdict
+from typing import Self
+
+from ragstone.core.errors import ParseLimit, WorkerDied
+from ragstone.parsers.wire import LENGTH_BYTES
+from ragstone.parsers.worker import Limits
+
+_GRACE_S = 5.0  # beyond the wall limit that the worker keeps itself
+_FAREWELL_S = 1.0  # for an orderly end, then it is killed
+_TAIL_BYTES = 4_096
+_BYTES_A_CHARACTER = 16  # of a reply: four of UTF-8, the rest for chunks; more is not a reply
+
+# All that a worker gets of the environment: no key, no token.
+_PASSED_ON = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+)
+_OWN = {
+    "MALLOC_ARENA_MAX": "1",  # an arena reserves 64 MB of the address space that is limited
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class ParseProcess:
+    """A worker process. It ends when its owner closes the pipe to it, or dies."""
+
+    def __init__(self, process: Process, limits: Limits):
+        self._process = process
+        self._limits = limits
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._requests, self._replies = process.stdin, process.stdout
+        self._complaints = asyncio.create_task(_tail(process.stderr))
+        self.documents = 0
+
+    @classmethod
+    async def start(cls, limits: Limits) -> Self:
+        """Spawn, never fork: a copy of a process with threads and native libraries can hang."""
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _OWN
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ragstone.parsers.worker",
+            json.dumps(asdict(limits)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=environment,
+        )
+        return cls(process, limits)
+
+    @property
+    def pid(self) -> int:
+        """Of the worker."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is not known to have ended."""
+        return self._process.returncode is None
+
+    async def ask(self, request: bytes) -> bytes:
+        """The reply to one framed request, without its frame. Raises ParseLimit or WorkerDied; the worker is of no
+        further use then."""
+        self.documents += 1
+        try:
+            async with asyncio.timeout(self._limits.wall_s + _GRACE_S):
+                self._requests.write(request)
+                await self._requests.drain()
+                return await self._reply()
+        except TimeoutError as error:
+            raise ParseLimit(_wall_message(self._limits)) from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise await self._cause_of_death() from error
+
+    async def end(self) -> None:
+        """Let it go, or kill it if it does not; idempotent."""
+        self._requests.close()
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        await self._complaints
+
+    def kill(self) -> None:
+        """End it now; idempotent."""
+        if self.is_alive:
+            self._process.kill()
+
+    async def _reply(self) -> bytes:
+        length = int.from_bytes(await self._replies.readexactly(LENGTH_BYTES))
+        if length > max(2**20, _BYTES_A_CHARACTER * self._limits.characters):
+            raise ConnectionError(f"a reply of {length} bytes")
+        return await self._replies.readexactly(length)
+
+    async def _cause_of_death(self) -> ParseLimit | WorkerDied:
+        """Which limit ended it, or that none did."""
+        await self.end()
+        code = self._process.returncode or 0
+        if code == -signal.SIGXCPU:
+            return ParseLimit(f"parsing needs more than {self._limits.cpu_s:g} s of processor time")
+        if code == -signal.SIGALRM:
+            return ParseLimit(_wall_message(self._limits))
+        if code == -signal.SIGABRT and b"memory allocation of" in self._complaints.result():
+            # Native code in Rust aborts where Python raises MemoryError.
+            return ParseLimit(f"parsing needs more than {self._limits.memory_bytes // 2**20} MiB of memory")
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return WorkerDied(f"the parse worker ended by {how}")
+
+
+def _wall_message(limits: Limits) -> str:
+    return f"parsing takes longer than {limits.wall_s:g} s"
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    """The last of what the worker printed, read all along so that it never waits for a reader."""
+    tail = b""
+    while printed := await stream.read(_TAIL_BYTES):
+        tail = (tail + printed)[-_TAIL_BYTES:]
+    return tail

@@ -1,0 +1,112 @@
+"""What travels between the API process and a parse worker: plain data in msgpack, each message behind its length.
+
+Never pickle: a parser that was taken over by a document must not be able to make its owner run anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, BinaryIO
+
+import msgpack
+
+from ragstone.core.errors import IngestError, ParseFailed
+from ragstone.core.models import Chunk, Location, ParsedDocument
+
+LENGTH_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Read this file. `parser` and `chunker` are import paths."""
+
+    path: str
+    parser: str
+    chunker: str
+    title: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply:
+    """The document without its blocks, or why there is none, and the worker's peak memory so far."""
+
+    outcome: tuple[ParsedDocument, list[Chunk]] | IngestError
+    peak_bytes: int
+
+
+def frame(message: object) -> bytes:
+    """The message as it goes over the pipe."""
+    packed: bytes = msgpack.packb(message)
+    return len(packed).to_bytes(LENGTH_BYTES) + packed
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next message's bytes; None when the other side is gone."""
+    length = stream.read(LENGTH_BYTES)
+    if len(length) < LENGTH_BYTES:
+        return None
+    packed = stream.read(int.from_bytes(length))
+    return packed if len(packed) == int.from_bytes(length) else None
+
+
+def encode_request(request: ReadRequest) -> bytes:
+    """A framed request."""
+    return frame([request.path, request.parser, request.chunker, request.title])
+
+
+def decode_request(packed: bytes) -> ReadRequest:
+    """The inverse of `encode_request`, without its frame."""
+    return ReadRequest(*msgpack.unpackb(packed))
+
+
+def encode_document(parsed: ParsedDocument, chunks: Sequence[Chunk], peak_bytes: int) -> bytes:
+    """A framed reply. Chunks go without their text, which is a span of the document's."""
+    document = [parsed.text, parsed.title, parsed.encoding, parsed.pages]
+    return frame(["document", document, [_encode_chunk(chunk) for chunk in chunks], peak_bytes])
+
+
+def encode_failure(error: IngestError, peak_bytes: int) -> bytes:
+    """A framed reply."""
+    return frame(["failure", [error.code, error.message, error.page], None, peak_bytes])
+
+
+def decode_reply(packed: bytes) -> ReadReply:
+    """The inverse of `encode_document` and `encode_failure`, without the frame."""
+    kind, content, chunks, peak_bytes = msgpack.unpackb(packed)
+    if kind == "failure":
+        code, message, page = content
+        failure = _FAILURES.get(code, ParseFailed)
+        return ReadReply(failure(message, page=page), peak_bytes)
+    text, title, encoding, pages = content
+    parsed = ParsedDocument(text, (), title=title, encoding=encoding, pages=pages)
+    return ReadReply((parsed, [_decode_chunk(i, text, raw) for i, raw in enumerate(chunks)]), peak_bytes)
+
+
+def _encode_chunk(chunk: Chunk) -> list[Any]:
+    place = chunk.location
+    location = [place.page, place.page_end, place.sheet, place.slide]
+    sentences = list(chain.from_iterable(chunk.sentences))
+    return [chunk.start, chunk.end, chunk.context, chunk.heading, location, sentences]
+
+
+def _decode_chunk(index: int, text: str, raw: Sequence[Any]) -> Chunk:
+    start, end, context, heading, location, bounds = raw
+    return Chunk(
+        index=index,
+        start=start,
+        end=end,
+        text=text[start:end],
+        context=context,
+        heading=tuple(heading),
+        location=Location(*location),
+        sentences=tuple(zip(bounds[::2], bounds[1::2], strict=True)),
+    )
+
+
+def _kinds(kind: type[IngestError]) -> dict[str, type[IngestError]]:
+    return {kind.code: kind} | {
+        code: sub for one in kind.__subclasses__() for code, sub in _kinds(one).items()
+    }
+
+
+_FAILURES = _kinds(IngestError)
