@@ -1,0 +1,176 @@
+"""The engine's process: takes the lock, opens the shard, answers on a unix socket until its owner closes it or dies.
+
+Started by `edge_process` as `python -m ragstone.vectorstores.edge_server <directory> <dimension> <seconds to wait>`. One
+line of JSON on standard output says where it listens, or why it does not. Standard input is the owner's: "close" asks
+for an orderly end, its end of file means that the owner is dead. No asyncio in here: it would cost 8 MB and 0.1 s.
+"""
+
+import contextlib
+import json
+import os
+import select
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ragstone.vectorstores.edge_engine import Engine, answer
+from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
+from ragstone.vectorstores.edge_shard import EngineRefusal
+from ragstone.vectorstores.frames import BrokenStream, FrameReader, pack
+
+_PIECE_BYTES = 1 << 18
+_OWNER_POLL_S = 1.0
+
+
+class EngineServer:
+    """Answers any number of peers, one request after another."""
+
+    def __init__(self, engine: Engine, listener: socket.socket) -> None:
+        self._engine = engine
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self._stopping = False
+        listener.setblocking(False)  # noqa: FBT003 - the library's way
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda _: None)
+
+    def serve(self) -> None:
+        """Until `stop`; with nothing to answer, look after the shard."""
+        while not self._stopping:
+            ready = self._selector.select(self._engine.upkeep_in_s())
+            for key, mask in ready:
+                key.data(mask)
+            if not ready:
+                self._engine.upkeep()
+        self._close()
+
+    def stop(self) -> None:
+        """Return from `serve` after the request at hand. Any thread may call it."""
+        self._stopping = True
+        self._waker.send(b"!")
+
+    def _accept(self, _mask: int) -> None:
+        peer, _ = self._listener.accept()
+        _Peer(peer, self._engine, self._selector)
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]  # only sockets are registered
+        self._waker.close()
+        self._selector.close()
+
+
+class _Peer:
+    """One connection. While a reply waits to be read, no further request is."""
+
+    def __init__(self, peer: socket.socket, engine: Engine, selector: selectors.BaseSelector) -> None:
+        peer.setblocking(False)  # noqa: FBT003 - the library's way
+        self._socket = peer
+        self._engine = engine
+        self._selector = selector
+        self._reader = FrameReader()
+        self._outgoing = bytearray()
+        selector.register(peer, selectors.EVENT_READ, self._on_ready)
+
+    def _on_ready(self, mask: int) -> None:
+        try:
+            if mask & selectors.EVENT_READ:
+                self._receive()
+            self._send()
+        except OSError:  # reset, or no stream of ours: it is gone for us
+            self._selector.unregister(self._socket)
+            self._socket.close()
+
+    def _receive(self) -> None:
+        piece = self._socket.recv(_PIECE_BYTES)
+        if not piece:
+            raise BrokenStream("closed by the peer")
+        for request in self._reader.feed(piece):
+            self._outgoing += pack(answer(self._engine, request))
+            self._send()
+
+    def _send(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._outgoing:
+                del self._outgoing[: self._socket.send(self._outgoing)]
+        wanted = selectors.EVENT_WRITE if self._outgoing else selectors.EVENT_READ
+        self._selector.modify(self._socket, wanted, self._on_ready)
+
+
+def watch_owner(
+    descriptor: int, owner: int, *, on_close: Callable[[], None], on_death: Callable[[], None]
+) -> None:
+    """Wait for the owner's word, or its death: the end of the pipe, or, should somebody else hold the pipe's other
+    end too, another parent than `owner`. Calls one of the two, once."""
+    while True:
+        readable, _, _ = select.select([descriptor], [], [], _OWNER_POLL_S)
+        said = os.read(descriptor, 64) if readable else None
+        if said:
+            return on_close()
+        if said == b"" or os.getppid() != owner:
+            return on_death()
+
+
+def main(arguments: list[str]) -> int:
+    """Run an engine; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # meant for the owner, which closes us in order
+    announcements = os.dup(1)
+    os.dup2(2, 1)  # whatever a library may print is no announcement
+    directory, dimension, wait_s = Path(arguments[0]), int(arguments[1]), float(arguments[2])
+    life = _Life()
+    try:
+        lock = DirectoryLock(directory, wait_s=wait_s)
+        lock.clear_away_predecessor()
+        engine = Engine(directory, dimension=dimension)
+        listener, life.socket_path = listen()
+        lock.publish(life.socket_path)
+    except EngineRefusal as refusal:
+        _announce(announcements, {"refused": [refusal.code, refusal.message]})
+        return 1
+    life.server = EngineServer(engine, listener)
+    _announce(announcements, {"socket": str(life.socket_path)})
+    life.server.serve()
+    engine.close()
+    remove_socket(life.socket_path)
+    return 0
+
+
+class _Life:
+    """What the watching thread must know of the main one to end it."""
+
+    def __init__(self) -> None:
+        self.server: EngineServer | None = None
+        self.socket_path: Path | None = None
+        threading.Thread(
+            target=watch_owner,
+            args=(0, os.getppid()),
+            kwargs={"on_close": self._close, "on_death": self._die},
+            daemon=True,
+        ).start()
+
+    def _close(self) -> None:
+        if self.server is None:
+            self._die()
+        else:
+            self.server.stop()
+
+    def _die(self) -> None:
+        """At once and without a flush, as if killed: the log has every acknowledged write, and the next owner waits."""
+        if self.socket_path is not None:
+            remove_socket(self.socket_path)
+        os._exit(0)
+
+
+def _announce(descriptor: int, message: dict[str, Any]) -> None:
+    os.write(descriptor, json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
