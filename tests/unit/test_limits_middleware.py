@@ -62,7 +62,9 @@ async def test_a_body_that_belies_its_length_is_refused_at_the_limit(app: ASGIAp
     assert reply.pieces_read == 3
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "x-unknown", "gzip, identity", "identity, gzip"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "br", "deflate", "x-unknown", "gzip, identity", "identity, gzip"]
+)
 async def test_a_compressed_body_is_refused_unread(app: ASGIApp, encoding: str) -> None:
     reply = await call(app, "POST", headers=with_header("content-encoding", encoding), body=[b"x"])
 

@@ -57,7 +57,9 @@ class TestRequestId:
     def test_up_to_128_visible_ascii_characters_are_accepted(self, given: str) -> None:
         assert accepted_request_id(given) == given
 
-    @pytest.mark.parametrize("given", [None, "", "x" * 129, "two words", "é", "tab\t", "\x00", "\x7f", "\r\nSet-Cookie: a"])
+    @pytest.mark.parametrize(
+        "given", [None, "", "x" * 129, "two words", "é", "tab\t", "\x00", "\x7f", "\r\nSet-Cookie: a"]
+    )
     def test_anything_else_is_replaced(self, given: str | None) -> None:
         replaced = accepted_request_id(given)
 
@@ -92,7 +94,12 @@ class TestAccessLine:
         await call(LoggingMiddleware(time_a_stage), "POST", "/x", headers=[("x-request-id", "r-9")])
 
         (line,) = lines
-        assert (line["event"], line["method"], line["status"], line["request_id"]) == ("request", "POST", 200, "r-9")
+        assert (line["event"], line["method"], line["status"], line["request_id"]) == (
+            "request",
+            "POST",
+            200,
+            "r-9",
+        )
         assert 0 <= line["search_ms"] <= line["total_ms"]
 
     async def test_a_path_that_is_no_route_is_not_logged(self, lines: list[dict[str, Any]]) -> None:

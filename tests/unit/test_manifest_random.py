@@ -213,7 +213,7 @@ class Life:
             for number, version in each.versions.items()
             if version.is_retired and not version.is_purged
         }
-        for target in targets:
+        for target in self.random.sample(targets, k=self.random.randint(0, len(targets))):
             await self.manifest.finish_purge(target, 0, self._delete_blob)
             if target.version is None:
                 del self.model[target.document_id]

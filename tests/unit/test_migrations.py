@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ragstone.core.errors import ForeignDatabase, StartupError
 from ragstone.core.models import Scope
 from ragstone.storage import schema
 from ragstone.storage.database import Database, Transaction
 from ragstone.storage.manifest import open_manifest
+from ragstone.storage.tables import metadata
 
 
 @pytest.fixture
@@ -51,6 +54,18 @@ def test_a_new_database_has_the_schema_of_the_migrations(tmp_path: Path) -> None
     Database(created).prepare(schema.prepare)
     migrated(by_migrations)
     assert objects(created) == objects(by_migrations)
+
+
+def test_the_schema_can_be_had_on_postgresql() -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    tables = {
+        table.name: str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables
+    }
+    indexes = [index for table in metadata.sorted_tables for index in table.indexes]
+    made = {str(index.name): str(CreateIndex(index).compile(dialect=dialect)) for index in indexes}
+    assert 'title_key TEXT COLLATE "C"' in tables["documents"]
+    assert "created_at BIGINT" in tables["documents"]
+    assert made["documents_identity"].endswith("WHERE deleted_at IS NULL AND source IS NOT NULL")
 
 
 def test_the_release_knows_its_migrations() -> None:
@@ -112,6 +127,13 @@ async def test_a_database_that_another_process_never_lets_go_is_refused(path: Pa
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StartupError, match="locked"):
             database.prepare(schema.prepare)
+
+
+def test_a_new_database_that_another_process_never_lets_go_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StartupError, match="locked"):
+            Database(path, busy_timeout=timedelta(milliseconds=50)).prepare(schema.prepare)
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path) -> None:

@@ -157,6 +157,8 @@ def test_the_name_is_taken_from_a_host_header(host: str, name: str) -> None:
     assert host_name(host) == name
 
 
-@pytest.mark.parametrize(("name", "expected"), [("::1", True), ("127.0.0.53", True), ("::", False), ("x", False)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("::1", True), ("127.0.0.53", True), ("::", False), ("x", False)]
+)
 def test_loopback_is_told_from_addresses_and_one_name(name: str, expected: bool) -> None:
     assert is_loopback(name) is expected

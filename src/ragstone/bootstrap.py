@@ -1,0 +1,160 @@
+"""The one place where parts meet: settings in, running container out."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragstone.config.settings import Settings
+from ragstone.core.errors import FingerprintChanged
+from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.registry import load_object
+from ragstone.llms.extractive import ExtractiveLLM
+from ragstone.parsers.detection import detect
+from ragstone.pipelines.ingestion import IngestParts
+from ragstone.pipelines.retrieval import RetrievalParts
+from ragstone.queues.in_process import InProcessQueue
+from ragstone.services.collections import CollectionService
+from ragstone.services.consistency import Consistency, ConsistencyService
+from ragstone.services.documents import DocumentService
+from ragstone.services.health import HealthService
+from ragstone.services.ingestion import IngestService
+from ragstone.services.purging import Purger
+from ragstone.services.query import QueryService
+from ragstone.services.switching import VersionSwitch
+from ragstone.storage.data_directory import DataDirectory, command_line
+
+log = logging.getLogger(__name__)
+
+# provider → factory; a provider's library loads only when it is chosen
+EMBEDDERS = {"minilm": "ragstone.embeddings.minilm:MiniLMEmbedder"}
+CHUNKER = "ragstone.chunking.structural:build_chunker"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The implementations behind the ports; tests may pass their own."""
+
+    embedder: Embedder
+    sparse_encoder: SparseEncoder
+    store: VectorStore
+    manifest: Manifest
+    blobs: BlobStore
+    reader: DocumentReader
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Everything that a front door (HTTP, CLI) may call."""
+
+    directory: DataDirectory
+    manifest: Manifest
+    documents: DocumentService
+    collections: CollectionService
+    query: QueryService
+    health: HealthService
+    consistency: ConsistencyService
+    repaired: Consistency
+    """What start-up found and repaired."""
+
+
+@asynccontextmanager
+async def build_container(
+    settings: Settings, *, embedder: Embedder | None = None
+) -> AsyncIterator[Container]:
+    """Hold the data directory, open all parts, repair what a crash left, start the background work; close all in
+    reverse. `embedder` replaces the configured one. Raises StartupError kinds."""
+    async with AsyncExitStack() as stack:
+        directory = DataDirectory.open(settings.data_dir, command=command_line())
+        stack.callback(directory.close)
+        adapters = await _open_adapters(settings, stack, embedder)
+        yield await _start_services(settings, directory, adapters, stack)
+
+
+async def _open_adapters(settings: Settings, stack: AsyncExitStack, embedder: Embedder | None) -> Adapters:
+    """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known."""
+    from ragstone.embeddings.bm25 import Bm25Encoder
+    from ragstone.parsers.pool import WorkerPool
+    from ragstone.storage.blobs import FileBlobStore
+    from ragstone.storage.manifest import open_manifest
+
+    folder = settings.data_dir
+    loading = asyncio.create_task(_load_embedder(settings, embedder))
+    try:
+        manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=settings.max_queued_jobs)
+        stack.push_async_callback(manifest.close)
+    finally:
+        found = await loading
+    stack.push_async_callback(found.close)
+    sparse_encoder = Bm25Encoder()
+    store = await _open_store(folder, manifest, found, sparse_encoder)
+    stack.push_async_callback(store.close)
+    reader = WorkerPool(CHUNKER)
+    stack.push_async_callback(reader.close)
+    blobs = FileBlobStore(folder / "blobs")
+    return Adapters(found, sparse_encoder, store, manifest, blobs, reader)
+
+
+async def _load_embedder(settings: Settings, given: Embedder | None) -> Embedder:
+    if given is not None:
+        return given
+    build = load_object(EMBEDDERS[settings.embedding_provider])
+    embedder: Embedder = await asyncio.to_thread(build, precision=settings.embedding_precision)
+    return embedder
+
+
+async def _open_store(
+    folder: Path, manifest: Manifest, embedder: Embedder, sparse_encoder: SparseEncoder
+) -> VectorStore:
+    """One physical collection a fingerprint: vectors of two embedders or tokenizers never meet."""
+    from ragstone.vectorstores.edge import EdgeVectorStore
+
+    fingerprint = f"{embedder.fingerprint} {sparse_encoder.fingerprint}"
+    known = await manifest.get_property("embedding_fingerprint")
+    if known is not None and known != fingerprint:
+        raise FingerprintChanged(
+            f"the documents in {folder} were embedded as '{known}', now '{fingerprint}' is configured; "
+            "go back to the old configuration, or ingest the documents into a new RAGSTONE_DATA_DIR"
+        )
+    await manifest.set_property("embedding_fingerprint", fingerprint)
+    name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+    return await EdgeVectorStore.open(folder / "vectors" / name, dimension=embedder.dimension)
+
+
+async def _start_services(
+    settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
+) -> Container:
+    manifest, store, blobs = adapters.manifest, adapters.store, adapters.blobs
+    consistency = ConsistencyService(manifest, store, blobs)
+    repaired = await consistency.recover()
+    parts = IngestParts(adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest)
+
+    def after_switch() -> None:
+        """Replaced versions wait for their purge, versions given back for another try."""
+        purger.wake()
+        queue.wake()
+
+    switch = VersionSwitch(store, manifest, switched=after_switch)
+    queue = InProcessQueue(manifest, IngestService(parts, manifest, switch).run)
+    purger = Purger(store, manifest, blobs, queue)
+    for worker in (
+        purger,
+        switch,
+        queue,
+    ):  # stopped in reverse: no new work, then the last switch, then purges
+        worker.start()
+        stack.push_async_callback(worker.stop)
+    retrieval = RetrievalParts(adapters.embedder, adapters.sparse_encoder, store, manifest)
+    return Container(
+        directory=directory,
+        manifest=manifest,
+        documents=DocumentService(manifest, blobs, store, queue, purger, detect=detect),
+        collections=CollectionService(manifest, purger),
+        query=QueryService(retrieval, ExtractiveLLM(), timeout=settings.request_timeout),
+        health=HealthService(manifest, store, queue),
+        consistency=consistency,
+        repaired=repaired,
+    )

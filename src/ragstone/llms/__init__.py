@@ -1,0 +1,1 @@
+"""Answerers: one file per provider, each implementing the LLM port."""

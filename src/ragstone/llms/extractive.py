@@ -1,0 +1,69 @@
+"""Answers without a model: the sentences that answer best, word for word, each cited. No network, no key."""
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+
+from ragstone.core.models import Sentence, Source, Turn
+from ragstone.core.text import readable
+
+WITHIN = 0.08  # of the best sentence's score: what lies closer is shown too
+MAX_SENTENCES = 3
+MIN_CHARACTERS = 12  # shorter ones are labels, cells and fragments
+SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
+
+_EXPLAINS = re.compile(
+    r"^\W*(?:how (?:do|does|can|should|is|are|to)|why|explain|describe|list|what are|which|tell me about|compare)\b",
+    re.I,
+)
+
+
+class ExtractiveLLM:
+    """Selects by the sentence scores that the pipeline left in the sources."""
+
+    name = "extractive"
+
+    async def generate(
+        self, question: str, sources: Sequence[Source], history: Sequence[Turn]
+    ) -> AsyncGenerator[str, None]:
+        """One piece a sentence, in the order of the sources and of their text."""
+        chosen = select_sentences(question, sources)
+        for position, (source, text) in enumerate(chosen):
+            yield f"{' ' if position else ''}{text} [{source.n}]"
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+def select_sentences(question: str, sources: Sequence[Source]) -> list[tuple[Source, str]]:
+    """The best sentence and those close to it, distinct, in reading order; explaining questions get more."""
+    ranked = sorted(
+        (
+            (sentence, source)
+            for source in sources
+            for sentence in source.sentences
+            if _is_answer(sentence, source)
+        ),
+        key=lambda pair: (-pair[0].score, pair[1].n, pair[0].start),
+    )
+    if not ranked:
+        return []
+    floor = 0.0 if _EXPLAINS.match(question) else ranked[0][0].score - WITHIN
+    chosen: list[tuple[Sentence, Source]] = []
+    for sentence, source in ranked:
+        if sentence.score < floor or len(chosen) == MAX_SENTENCES:
+            break
+        if not any(_says_the_same(sentence, other) for other, _ in chosen):
+            chosen.append((sentence, source))
+    chosen.sort(key=lambda pair: (pair[1].n, pair[0].start))
+    return [(source, readable(sentence.text)) for sentence, source in chosen]
+
+
+def _is_answer(sentence: Sentence, source: Source) -> bool:
+    text = readable(sentence.text)
+    is_heading = text in source.heading or text == source.title
+    return not is_heading and not text.endswith("?") and len(text) >= MIN_CHARACTERS
+
+
+def _says_the_same(one: Sentence, other: Sentence) -> bool:
+    a, b = set(one.text.lower().split()), set(other.text.lower().split())
+    return len(a & b) >= SAME_WORDS * min(len(a), len(b))

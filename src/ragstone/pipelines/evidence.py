@@ -1,0 +1,162 @@
+"""How well the retrieved sentences answer the question: scores for selection, and the gate before any model.
+
+The features and their weights are described in docs/decisions/0007 and measured in docs/quality.md.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragstone.core.filters import Filter
+from ragstone.core.models import Scope, Sentence, Source, SparseVector, Vector
+from ragstone.core.ports import SparseEncoder, VectorStore
+
+CONSIDERED = 5  # sources whose sentences are weighed; more adds distraction, not answers
+UNSEEN_BONUS = 0.5  # a question term that no document has weighs more than the rarest one found
+
+# The gate, fitted on one half of the evaluation questions and reported on the other (docs/quality.md).
+NOTHING_BELOW = 0.40
+ANSWER_FROM = 0.47
+
+_QUANTITY = re.compile(
+    r"^\W*(?:when|how (?:many|much|long|old|far|often|big|large|fast)|what (?:year|date|time))\b", re.I
+)
+_ENTITY = re.compile(r"^\W*(?:who|whom|whose|where|which (?:person|country|city|company))\b", re.I)
+_NUMBER = re.compile(r"\d")
+_INNER_CAPITAL = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question's encodings: text, token ids, and the dense vector where there is one."""
+
+    text: str
+    tokens: SparseVector
+    vector: Vector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Sources with scored sentences, how far they can answer (0..1), and the reason not to answer, if any."""
+
+    sources: tuple[Source, ...]
+    confidence: float
+    abstention: str | None
+    weights: Mapping[int, float]
+
+
+async def gather_evidence(
+    encoder: SparseEncoder,
+    store: VectorStore,
+    scope: Scope,
+    question: Question,
+    sources: Sequence[Source],
+    *,
+    where: Filter | None,
+) -> Evidence:
+    """Score every sentence of the best sources and decide whether to answer at all."""
+    if not sources:
+        return Evidence((), 0.0, "no_results", {})
+    weights = await term_weights(store, scope, question.tokens, where=where)
+    considered = [_Features.of(encoder, question, source, weights) for source in sources[:CONSIDERED]]
+    confidence = _confidence(question, considered)
+    scored = tuple(features.scored_source() for features in considered)
+    return Evidence((*scored, *sources[CONSIDERED:]), confidence, _abstention(confidence), weights)
+
+
+async def term_weights(
+    store: VectorStore, scope: Scope, tokens: SparseVector, *, where: Filter | None = None
+) -> dict[int, float]:
+    """IDF of every token, those that occur nowhere included."""
+    found = await store.term_weights(scope, tokens.indices, where=where) if tokens.indices else {}
+    unseen = max(found.values(), default=1.0) + UNSEEN_BONUS
+    return {token: found.get(token, unseen) for token in tokens.indices}
+
+
+def share(weights: Mapping[int, float], present: frozenset[int]) -> float:
+    """Part of the terms' whole weight that is present, 0..1."""
+    total = sum(weights.values())
+    return sum(weight for token, weight in weights.items() if token in present) / total if total else 0.0
+
+
+def _abstention(confidence: float) -> str | None:
+    if confidence < NOTHING_BELOW:
+        return "low_score"
+    return "insufficient_context" if confidence < ANSWER_FROM else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """One source with what its sentences share with the question; arrays have one row a sentence."""
+
+    source: Source
+    coverage: float
+    overlap: NDArray[np.float64]
+    overlap_around: NDArray[np.float64]
+    fits_type: NDArray[np.float64]
+    cosine: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, encoder: SparseEncoder, question: Question, source: Source, weights: Mapping[int, float]
+    ) -> "_Features":
+        sentences = source.sentences
+        tokens = [frozenset(encoder.encode_query(sentence.text).indices) for sentence in sentences]
+        title = frozenset(encoder.encode_query(" ".join((source.title, *source.heading))).indices)
+        around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
+        return cls(
+            source=source,
+            coverage=share(weights, title.union(*tokens)),
+            overlap=np.array([share(weights, found) for found in tokens]),
+            overlap_around=np.array([share(weights, found) for found in around]),
+            fits_type=np.array([_fits_type(question.text, sentence.text) for sentence in sentences]),
+            cosine=_cosines(question.vector, sentences),
+        )
+
+    def scores(self) -> NDArray[np.float64]:
+        """How well each sentence answers, about 0..1."""
+        passage = max(0.0, min(1.0, self.source.score))
+        lexical = 0.20 * self.overlap + 0.15 * self.overlap_around + 0.30 * passage + 0.10 * self.fits_type
+        return lexical + 0.25 * np.maximum(self.cosine, 0.0)
+
+    def scored_source(self) -> Source:
+        """The source with its sentences' scores filled in."""
+        pairs = zip(self.source.sentences, self.scores(), strict=True)
+        return replace(
+            self.source, sentences=tuple(replace(sentence, score=float(score)) for sentence, score in pairs)
+        )
+
+
+def _confidence(question: Question, considered: Sequence[_Features]) -> float:
+    """0..1: .25 best passage cosine + .50 best sentence cosine + .25 best share of terms in one passage; the share
+    alone where there is no dense vector."""
+    coverage = max(features.coverage for features in considered)
+    if question.vector is None:
+        return coverage
+    passage = max((features.source.scores.get("dense") or 0.0) for features in considered)
+    sentence = max(
+        (float(features.cosine.max()) for features in considered if len(features.cosine)), default=0.0
+    )
+    return 0.25 * passage + 0.50 * sentence + 0.25 * coverage
+
+
+def _cosines(vector: Vector | None, sentences: Sequence[Sentence]) -> NDArray[np.float64]:
+    if vector is None or not sentences or not len(sentences[0].vector):
+        return np.zeros(len(sentences))
+    rows: NDArray[np.float64] = (np.stack([sentence.vector for sentence in sentences]) @ vector).astype(
+        np.float64
+    )
+    return rows
+
+
+def _fits_type(question: str, sentence: str) -> float:
+    """1 where the sentence holds the kind of thing the question asks for and does not itself hold."""
+    if _QUANTITY.match(question):
+        return float(bool(_NUMBER.search(sentence)))
+    if _ENTITY.match(question):
+        known = question.lower()
+        return float(any(name.lower() not in known for name in _INNER_CAPITAL.findall(sentence)))
+    return 0.0

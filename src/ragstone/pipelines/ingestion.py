@@ -1,0 +1,167 @@
+"""From stored bytes to indexed points: parse, chunk, embed, index. Switching to the version is the service's."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ragstone.core.crash import crash_point
+from ragstone.core.errors import NoText
+from ragstone.core.models import (
+    Chunk,
+    Embedding,
+    EmbeddingInput,
+    IndexedVersion,
+    IngestTask,
+    JobKind,
+    ParsedDocument,
+    Point,
+    Progress,
+    Stage,
+    StoredPoint,
+)
+from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id
+
+BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
+PROGRESS_EVERY_S = 0.5  # a commit with fsync each; small documents are done before the first one
+
+CRASH_POINTS = (
+    "ingest.parsed",
+    "ingest.text_stored",
+    "ingest.embedded",
+    "ingest.batch_indexed",
+    "ingest.indexed",
+)
+
+
+class JobGone(Exception):
+    """The job was cancelled, superseded, or its document deleted: stop without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestParts:
+    """The ports that ingestion works with."""
+
+    reader: DocumentReader
+    embedder: Embedder
+    sparse_encoder: SparseEncoder
+    store: VectorStore
+    blobs: BlobStore
+    manifest: Manifest
+
+
+async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
+    """Do all the work of a task; its points are confirmed by the store when this returns. Running it again is
+    harmless. Raises IngestError kinds, WorkerDied, EngineUnavailable, EmbedderUnavailable, JobGone."""
+    stopwatch = Stopwatch()
+    progress = ProgressLog(parts.manifest, task.job.id)
+    parsed, chunks = await _read(parts, task, progress, stopwatch)
+    title = task.title or parsed.title or task.filename or "Untitled"
+    with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains here is storing it
+        text_sha256 = await _store_text(parts, task, parsed)
+    for first in range(0, len(chunks), BATCH_CHUNKS):
+        await progress.report(Stage.EMBED, first, len(chunks))
+        batch = chunks[first : first + BATCH_CHUNKS]
+        points = await _embed(parts, task, batch, title, stopwatch)
+        with stopwatch.stage("index"):
+            await parts.store.upsert(task.scope, points)
+        crash_point("ingest.batch_indexed")
+    await progress.report(Stage.INDEX, len(chunks), len(chunks))
+    crash_point("ingest.indexed")
+    return IndexedVersion(
+        job_id=task.job.id,
+        document_id=task.document_id,
+        version=task.version,
+        title=title,
+        text_sha256=text_sha256,
+        characters=len(parsed.text),
+        chunks=len(chunks),
+        pages=parsed.pages,
+        encoding=parsed.encoding,
+        stage_ms=stopwatch.stages(),
+    )
+
+
+@dataclass(slots=True)
+class ProgressLog:
+    """Writes progress down at most every half second, and notices that the job is gone."""
+
+    manifest: Manifest
+    job_id: str
+    _written: float = field(default_factory=time.monotonic)
+
+    async def report(self, stage: Stage, done: int, total: int) -> None:
+        """Raises JobGone."""
+        if time.monotonic() - self._written < PROGRESS_EVERY_S:
+            return
+        if not await self.manifest.record_progress(self.job_id, stage, Progress(done, total, "chunks")):
+            raise JobGone
+        self._written = time.monotonic()
+
+
+async def _read(
+    parts: IngestParts, task: IngestTask, progress: ProgressLog, stopwatch: Stopwatch
+) -> tuple[ParsedDocument, list[Chunk]]:
+    await progress.report(Stage.PARSE, 0, 0)
+    with stopwatch.stage("parse"):
+        parsed, chunks = await parts.reader.read(
+            parts.blobs.path(task.sha256), media_type=task.media_type, title=task.title
+        )
+    if not chunks:
+        raise NoText("the document holds no text")
+    crash_point("ingest.parsed")
+    return parsed, chunks
+
+
+async def _store_text(parts: IngestParts, task: IngestTask, parsed: ParsedDocument) -> str:
+    """The reference is written down before the bytes, so that no purge of equal bytes comes between."""
+    content = parsed.text.encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if not await parts.manifest.record_text(task.job.id, sha256):
+        raise JobGone
+    await parts.blobs.put(content)
+    crash_point("ingest.text_stored")
+    return sha256
+
+
+async def _embed(
+    parts: IngestParts, task: IngestTask, chunks: Sequence[Chunk], title: str, stopwatch: Stopwatch
+) -> list[Point]:
+    """Points of one batch; only chunks that no stored point has an equal of are embedded. A re-index embeds anew."""
+    keys = [embedding_key(chunk, parts.embedder.fingerprint) for chunk in chunks]
+    with stopwatch.stage("embed"):
+        known = (
+            {} if task.job.kind is JobKind.REINDEX else await parts.store.find_embeddings(task.scope, keys)
+        )
+        fresh = [chunk for chunk, key in zip(chunks, keys, strict=True) if key not in known]
+        embeddings = iter(await parts.embedder.embed_documents([_input(chunk) for chunk in fresh]))
+    crash_point("ingest.embedded")
+    return [
+        _point(parts, task, chunk, title, key, known.get(key) or next(embeddings))
+        for chunk, key in zip(chunks, keys, strict=True)
+    ]
+
+
+def _input(chunk: Chunk) -> EmbeddingInput:
+    offset = len(chunk.embedding_text) - len(chunk.text) - chunk.start
+    return EmbeddingInput(
+        chunk.embedding_text, tuple((start + offset, end + offset) for start, end in chunk.sentences)
+    )
+
+
+def _point(
+    parts: IngestParts, task: IngestTask, chunk: Chunk, title: str, key: str, known: StoredPoint | Embedding
+) -> Point:
+    if isinstance(known, Embedding):
+        dense, spans = known.vector, pack_spans(known.spans)
+    else:
+        assert known.dense is not None
+        dense, spans = known.dense, known.payload["spans"]
+    return Point(
+        id=point_id(task.document_id, task.version, chunk.index),
+        dense=dense,
+        sparse=parts.sparse_encoder.encode_document(chunk.embedding_text),
+        payload=chunk_payload(task, chunk, title=title, key=key, spans=spans),
+    )

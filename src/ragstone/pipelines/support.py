@@ -1,0 +1,100 @@
+"""How far a source supports a claim: the measure behind `support` and `verified`.
+
+support = .5 · c + .5 · o over the source's sentences and pairs of neighbours, where c is the largest cosine of the
+claim to a sentence and o the largest share of the claim's weighted terms found in one. A number of the claim that
+the source does not hold makes it 0. A claim that stands verbatim in the source has support 1. It is a citation
+check, not entailment: it is blind to negation and to swapped roles (error rates: docs/quality.md).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ragstone.core.models import Scope, Sentence, Source, Vector
+from ragstone.core.ports import Embedder, SparseEncoder, VectorStore
+from ragstone.core.text import readable
+from ragstone.pipelines.evidence import share, term_weights
+
+SUPPORTED_FROM = 0.45  # flags 84-100 % of changed numbers and other passages, up to 10 % of true sentences
+
+VERBATIM_RUN = 3  # sentences that one claim may run over
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The best place for a claim in a source (document offsets) and how far it supports the claim, 0..1."""
+
+    start: int
+    end: int
+    score: float
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the claim counts as supported."""
+        return self.score >= SUPPORTED_FROM
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimJudge:
+    """Weighs claims against sources; the encodings of a claim are made only when it is not verbatim."""
+
+    embedder: Embedder
+    sparse_encoder: SparseEncoder
+    store: VectorStore
+    scope: Scope
+
+    async def judge(self, claim: str, source: Source) -> Support:
+        """The support that `source` gives to `claim`."""
+        found = find_verbatim(claim, source)
+        if found is not None or not source.sentences:
+            return found or Support(source.start, source.end, 0.0)
+        tokens = self.sparse_encoder.encode_query(claim)
+        weights = await term_weights(self.store, self.scope, tokens)
+        vector = await self.embedder.embed_query(claim)
+        return measure_support(claim, vector, weights, source, self.sparse_encoder)
+
+
+def find_verbatim(claim: str, source: Source) -> Support | None:
+    """The sentence, or run of sentences, that says the claim word for word."""
+    wanted = readable(claim)
+    if not wanted:
+        return None
+    shown = [readable(sentence.text) for sentence in source.sentences]
+    for size in range(1, VERBATIM_RUN + 1):
+        for first in range(len(shown) - size + 1):
+            if wanted in " ".join(shown[first : first + size]):
+                return Support(source.sentences[first].start, source.sentences[first + size - 1].end, 1.0)
+    return None
+
+
+def measure_support(
+    claim: str, vector: Vector, weights: Mapping[int, float], source: Source, encoder: SparseEncoder
+) -> Support:
+    """The measure itself, for a claim that is not verbatim. `vector` has shape (dimension,), unit length."""
+    candidates = _with_neighbours(source.sentences)
+    cosines = [_cosine(vector, part) for part in candidates]
+    overlaps = [
+        share(weights, frozenset(encoder.encode_query(" ".join(sentence.text for sentence in part)).indices))
+        for part in candidates
+    ]
+    score = 0.5 * max(0.0, *cosines) + 0.5 * max(overlaps)
+    if set(_NUMBER.findall(claim)) - set(_NUMBER.findall(source.text)):
+        score = 0.0
+    best = int(np.argmax(np.array(cosines) + np.array(overlaps)))
+    return Support(candidates[best][0].start, candidates[best][-1].end, round(min(1.0, score), 3))
+
+
+def _with_neighbours(sentences: Sequence[Sentence]) -> list[Sequence[Sentence]]:
+    singles = [sentences[row : row + 1] for row in range(len(sentences))]
+    pairs = [sentences[row : row + 2] for row in range(len(sentences) - 1)]
+    return [*singles, *pairs]
+
+
+def _cosine(vector: Vector, part: Sequence[Sentence]) -> float:
+    total = np.sum([sentence.vector for sentence in part if len(sentence.vector)], axis=0)
+    norm = float(np.linalg.norm(total))
+    return float(total @ vector) / norm if norm else 0.0

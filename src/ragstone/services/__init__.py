@@ -1,0 +1,1 @@
+"""Use cases; policy lives here. Services hold ports and values, never Settings, never HTTP."""

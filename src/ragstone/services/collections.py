@@ -1,0 +1,31 @@
+"""Collections: create, look, list, delete."""
+
+from ragstone.core.models import Collection, Page
+from ragstone.core.ports import Manifest
+from ragstone.services.purging import Purger
+
+
+class CollectionService:
+    """Thin: the rules are the manifest's; a cascade is purged in the background."""
+
+    def __init__(self, manifest: Manifest, purger: Purger):
+        self._manifest = manifest
+        self._purger = purger
+
+    async def create(self, tenant_id: str, name: str, description: str) -> Collection:
+        """Raises CollectionExists."""
+        return await self._manifest.create_collection(tenant_id, name, description)
+
+    async def get(self, tenant_id: str, name: str) -> Collection:
+        """Raises CollectionNotFound."""
+        return await self._manifest.get_collection(tenant_id, name)
+
+    async def list(self, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Collection]:
+        """By name. Raises InvalidCursor."""
+        return await self._manifest.list_collections(tenant_id, limit=limit, cursor=cursor)
+
+    async def delete(self, tenant_id: str, name: str, *, cascade: bool) -> int:
+        """How many documents went with it. Raises CollectionNotFound, CollectionNotEmpty, Conflict."""
+        deleted = await self._manifest.delete_collection(tenant_id, name, cascade=cascade)
+        self._purger.wake()
+        return deleted

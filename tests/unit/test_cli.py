@@ -1,0 +1,301 @@
+"""The `ragstone` command without a server: it opens the data directory itself."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import ragstone
+from ragstone import bootstrap
+from ragstone.cli import commands, main
+from ragstone.cli.client import ApiClient, ReplyError
+from ragstone.config.settings import setting_names
+from ragstone.storage.data_directory import DataDirectory
+
+REFUNDS = "# Refunds\n\nRefunds are paid within fourteen days of the return.\n"
+QUESTION = "Refunds are paid within fourteen days of the return?"
+
+
+def hashing(*, precision: str) -> object:
+    """A quick encoder in place of the packaged one."""
+    from ragstone.testing.embedders import HashingEmbedder
+
+    return HashingEmbedder(dimension=256)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(commands.app, list(arguments))
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """As the installed script runs it; returns the exit status."""
+    monkeypatch.setattr(sys, "argv", ["ragstone", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code or 0
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "refunds.md").write_text(REFUNDS)
+    (folder / "deep" / "er" / "cats.txt").write_text("Cats sleep most of the day.")
+    (folder / ".hidden.txt").write_text("not this")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config.txt").write_text("nor this")
+    (folder / "link.txt").symlink_to(folder / "refunds.md")
+    return folder
+
+
+class TestBasics:
+    def test_the_version(self) -> None:
+        assert run("--version").output.strip() == ragstone.__version__
+
+    def test_help_lists_every_command(self) -> None:
+        shown = run("--help").output
+
+        for name in ("demo", "serve", "ingest", "ask", "search", "doctor", "openapi"):
+            assert name in shown
+
+    def test_the_openapi_document_is_printed(self) -> None:
+        assert json.loads(run("openapi").output)["info"]["title"] == "Ragstone"
+
+
+class TestIngest:
+    def test_folders_are_walked_and_hidden_files_and_links_left_out(self, docs: Path) -> None:
+        result = run("ingest", str(docs))
+
+        assert result.exit_code == 0, result.output
+        assert "2 of 2 files are searchable, 0 were already here." in result.output
+
+    def test_what_is_there_already_is_not_done_again(self, docs: Path) -> None:
+        run("ingest", str(docs))
+
+        assert "2 of 2 files are searchable, 2 were already here." in run("ingest", str(docs)).output
+
+    def test_failures_are_summed_up_and_the_rest_goes_in(self, docs: Path) -> None:
+        (docs / "scan.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
+        (docs / "empty.txt").write_text("")
+
+        result = run("ingest", str(docs))
+
+        assert result.exit_code == 1
+        assert "2 of 4 files are searchable" in result.output
+        assert "2 failed" in result.output
+        assert "unsupported_media_type" in result.output
+        assert "no_text" in result.output
+
+    def test_a_file_that_cannot_be_read_is_a_failure_of_its_own(self, docs: Path) -> None:
+        async def unread() -> object:
+            from ragstone.cli.ingest import _upload
+
+            return await _upload(ApiClient(None), docs / "gone.txt", "default")  # type: ignore[arg-type]
+
+        outcome, job = asyncio.run(unread())  # type: ignore[misc]
+
+        assert "gone.txt" in outcome.problem
+        assert job is None
+
+    def test_a_name_that_is_not_unicode_is_ingested_all_the_same(self, docs: Path) -> None:
+        Path(os.fsdecode(os.fsencode(docs) + b"/\xff.txt")).write_text("Dogs bark at night.")
+
+        result = run("ingest", str(docs))
+
+        assert "3 of 3 files are searchable" in result.output
+
+    def test_a_full_queue_is_waited_for(self, docs: Path) -> None:
+        from ragstone.cli.ingest import _upload
+
+        class Busy:
+            calls = 0
+
+            async def call(self, method: str, path: str, **request: object) -> dict[str, object]:
+                self.calls += 1
+                if self.calls < 3:
+                    raise ReplyError("queue_full: wait", retry_after_s=0.01)
+                return {"job": {"id": "j"}}
+
+        _, job_id = asyncio.run(_upload(Busy(), docs / "refunds.md", "default"))  # type: ignore[arg-type]
+
+        assert job_id == "j"
+
+    def test_a_path_that_does_not_exist_is_refused(self) -> None:
+        assert run("ingest", "nowhere").exit_code == 2
+
+    def test_an_unknown_collection_fails_each_file(self, docs: Path) -> None:
+        result = run("ingest", str(docs), "--collection", "nowhere")
+
+        assert result.exit_code == 1
+        assert "collection_not_found" in result.output
+
+
+class TestAsk:
+    @pytest.fixture(autouse=True)
+    def _filled(self, docs: Path) -> None:
+        run("ingest", str(docs))
+
+    def test_an_answer_is_shown_with_its_citation_and_times(self) -> None:
+        result = run("ask", QUESTION)
+
+        assert result.exit_code == 0, result.output
+        assert "Refunds are paid within fourteen days of the return. [1]" in result.output
+        assert "“Refunds are paid within fourteen days of the return.”" in result.output
+        assert "verified" in result.output
+        assert "total" in result.output
+
+    def test_an_abstention_says_so(self) -> None:
+        assert "abstained: " in run("ask", "Who won the football world cup?").output
+
+    def test_json_is_the_reply_as_it_is(self) -> None:
+        assert json.loads(run("ask", QUESTION, "--json").output)["grounded"] == "full"
+        assert json.loads(run("search", "cats", "--json", "-k", "1").output)["results"][0]["n"] == 1
+
+    def test_passages_are_shown_with_their_scores(self) -> None:
+        result = run("search", "cats sleep")
+
+        assert "1. cats.txt" in result.output
+        assert "dense" in result.output
+        assert "Cats sleep most of the day." in result.output
+
+    def test_markup_in_documents_is_shown_as_it_is(self, docs: Path) -> None:
+        (docs / "markup.md").write_text("# [red]Title[/red]\n\nThe [bold]zebra[/bold] runs [link=x]fast[/link].\n")
+        run("ingest", str(docs))
+
+        shown = run("search", "zebra runs fast", "-k", "1").output
+
+        assert "[bold]zebra[/bold]" in shown
+        assert "[red]Title[/red]" in shown
+
+
+class TestDoctor:
+    def test_a_directory_that_does_not_exist_is_fine(self, tmp_path: Path) -> None:
+        result = run("doctor")
+
+        assert result.exit_code == 0
+        assert "does not exist yet" in result.output
+        assert not (tmp_path / "ragstone-data").exists()
+
+    def test_a_healthy_directory_agrees(self, docs: Path) -> None:
+        run("ingest", str(docs))
+
+        result = run("doctor")
+
+        assert result.exit_code == 0
+        assert "all agree" in result.output
+
+    def test_a_lost_original_is_a_verdict_and_exit_1(self, docs: Path, tmp_path: Path) -> None:
+        run("ingest", str(docs))
+        for blob in (tmp_path / "ragstone-data" / "blobs").glob("??/*"):
+            blob.unlink()
+
+        result = run("doctor")
+
+        assert result.exit_code == 1
+        assert "disagree" in result.output
+
+
+class TestRefusals:
+    def test_a_second_opener_is_refused_with_a_sentence_that_names_the_first(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        held = DataDirectory.open(tmp_path / "ragstone-data", command="ragstone ingest")
+        try:
+            for command in (("ask", "x"), ("doctor",), ("ingest", str(tmp_path))):
+                assert run_main(monkeypatch, *command) == 1
+                message = capsys.readouterr().err
+                assert "is in use by 'ragstone ingest'" in message
+                assert str(os.getpid()) in message
+                assert message.count("\n") == 1
+        finally:
+            held.close()
+
+    def test_an_unknown_setting_is_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("RAGSTONE_PROT", "1")
+
+        assert run_main(monkeypatch, "ask", "x") == 1
+
+        assert capsys.readouterr().err.strip().endswith("the nearest known one is RAGSTONE_PORT")
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", ""])
+    def test_without_keys_the_server_listens_on_loopback_only(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
+    ) -> None:
+        assert run_main(monkeypatch, "serve", "--host", host) == 1
+
+        assert "loopback" in capsys.readouterr().err
+
+    def test_a_directory_that_cannot_be_made_is_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("")
+
+        assert run_main(monkeypatch, "ask", "x", "--data-dir", str(tmp_path / "file" / "data")) == 1
+
+        assert "cannot be used" in capsys.readouterr().err
+
+    def test_an_error_of_the_api_is_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_main(monkeypatch, "ask", " ") == 1
+
+        assert "invalid_request" in capsys.readouterr().err
+
+    def test_another_encoder_over_existing_data_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], docs: Path
+    ) -> None:
+        run("ingest", str(docs))
+        monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:other")
+
+        assert run_main(monkeypatch, "ask", "x") == 1
+
+        assert "RAGSTONE_DATA_DIR" in capsys.readouterr().err
+
+
+def other(*, precision: str) -> object:
+    """Vectors of another size."""
+    from ragstone.testing.embedders import HashingEmbedder
+
+    return HashingEmbedder(dimension=32)
+
+
+class TestDemo:
+    def test_it_ingests_the_documentation_answers_abstains_and_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(scratch))
+
+        result = run("demo")
+
+        assert result.exit_code == 0, result.output
+        assert result.output.count("?") >= 4
+        assert "abstained: " in result.output
+        assert "uv run ragstone serve" in result.output
+        assert list(scratch.iterdir()) == []
+        assert not (tmp_path / "ragstone-data").exists()
+
+    def test_without_its_documents_it_says_so(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        from ragstone.cli import demo
+        from ragstone.core.errors import StartupError
+
+        monkeypatch.setattr(demo.ragstone, "__file__", str(tmp_path / "lib" / "ragstone" / "__init__.py"))
+
+        with pytest.raises(StartupError):
+            demo.documentation()

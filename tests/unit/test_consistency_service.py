@@ -1,0 +1,110 @@
+"""Whether manifest, blobs and vectors agree, and what a start repairs."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ragstone.core.models import DEFAULT_TENANT, DocumentStatus
+from ragstone.services import switching
+from ragstone.services.consistency import ORPHAN_BLOB_AGE_S
+from tests.memory_store import MemoryStore
+from tests.parts import World, open_world
+from tests.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def _flush_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switching, "FLUSH_EVERY_S", 0.0)
+
+
+async def filled(folder: Path) -> tuple[MemoryStore, str, World]:
+    """A data directory at rest with one document of two chunks."""
+    async with open_world(folder) as world:
+        document = await world.ready("Refunds are paid.\n\nCats sleep.", "a")
+        assert (await world.container.consistency.check()).is_consistent
+    return world.store, document.id, world
+
+
+async def test_a_healthy_directory_agrees_and_is_counted(tmp_path: Path) -> None:
+    store, _, _ = await filled(tmp_path / "data")
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        found = again.container.repaired
+
+    assert found.is_consistent
+    assert (found.documents, found.points) == (1, 2)
+
+
+async def test_lost_points_are_indexed_again(tmp_path: Path) -> None:
+    store, document_id, _ = await filled(tmp_path / "data")
+    store.points.popitem()
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        assert again.container.repaired.incomplete_versions == (f"{document_id}:1",)
+
+        async def is_whole() -> bool:
+            return (await again.container.consistency.check()).is_consistent
+
+        await until(is_whole)
+        assert (await again.get(document_id)).status is DocumentStatus.READY
+        assert sorted(await again.texts("cats refunds")) == ["Cats sleep.", "Refunds are paid."]
+
+
+async def test_points_of_no_version_are_deleted(tmp_path: Path) -> None:
+    store, _, _ = await filled(tmp_path / "data")
+    stray, *_ = store.points.values()
+    store.points["stray"] = replace(
+        stray, id="stray", payload={**stray.payload, "document_version": "nobody:1", "document_id": "nobody"}
+    )
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        assert again.container.repaired.orphan_versions == ("nobody:1",)
+        assert "stray" not in store.points
+
+
+@pytest.mark.parametrize(("age_s", "kept"), [(0.0, 2 + 1), (ORPHAN_BLOB_AGE_S + 1, 2)])
+async def test_bytes_of_no_version_are_deleted_unless_they_are_fresh(
+    tmp_path: Path, age_s: float, kept: int
+) -> None:
+    store, _, _ = await filled(tmp_path / "data")
+    folder = tmp_path / "data" / "blobs" / "ab"
+    folder.mkdir()
+    orphan = folder / ("c" * 62)
+    orphan.write_text("left behind")
+    os.utime(orphan, (time.time() - age_s,) * 2)
+    before = len(list((tmp_path / "data" / "blobs").glob("??/*")))
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        left = await again.blobs.list()
+
+    assert len(left) == before - (1 if age_s else 0)
+    assert orphan.exists() is not bool(age_s)
+
+
+async def test_missing_originals_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store, document_id, _ = await filled(tmp_path / "data")
+    async with open_world(tmp_path / "data", store=store) as world:
+        _, path = await world.container.documents.content(DEFAULT_TENANT, document_id)
+    path.unlink()
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        (missing,) = again.container.repaired.missing_blobs
+        assert path.name in missing
+        assert await again.texts("cats")
+
+    assert any("missing" in record.message for record in caplog.records)
+
+
+async def test_work_that_a_crash_interrupted_is_taken_up_again(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await world.container.documents._queue.stop()  # type: ignore[attr-defined]
+        acceptance = await world.upload("Refunds are paid.")
+        (task,) = await world.container.manifest.claim_tasks(1)
+
+    async with open_world(tmp_path / "data") as again:
+        job = await again.finished(task.job.id)
+
+    assert (job.document_id, job.attempts) == (acceptance.document.id, 2)

@@ -1,0 +1,131 @@
+"""What a point carries: written at ingest, read back at search."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ragstone.core.models import Chunk, IngestTask, Location, Scope, VisibleDocument
+from ragstone.pipelines.fusion import Candidate
+from ragstone.pipelines.payload import (
+    chunk_payload,
+    document_version,
+    embedding_key,
+    pack_spans,
+    point_id,
+    source_of,
+    unpack_spans,
+)
+
+CHUNK = Chunk(
+    index=3,
+    start=10,
+    end=31,
+    text="One sentence. Two 🙂.",
+    context="Guide › Start",
+    heading=("Guide", "Start"),
+    location=Location(page=2),
+    sentences=((10, 23), (24, 31)),
+)
+
+
+def task(**changes: Any) -> IngestTask:
+    fields: dict[str, Any] = {
+        "job": cast("Any", None),
+        "scope": Scope("t", "c"),
+        "document_id": "d",
+        "version": 2,
+        "sha256": "0" * 64,
+        "filename": "a.md",
+        "media_type": "text/markdown",
+        "title": None,
+        "source": "docs/a.md",
+        "metadata": {"team": "x", "dotted.key": [1, 2]},
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return IngestTask(**{**fields, **changes})
+
+
+def payload(spans: str = "") -> dict[str, Any]:
+    return chunk_payload(task(), CHUNK, title="The guide", key="k", spans=spans)
+
+
+class TestIds:
+    def test_a_point_id_depends_on_document_version_and_index_alone(self) -> None:
+        assert point_id("d", 1, 0) == point_id("d", 1, 0)
+        assert len({point_id("d", 1, 0), point_id("d", 2, 0), point_id("d", 1, 1), point_id("e", 1, 0)}) == 4
+
+    def test_versions_are_keyed_by_document_and_number(self) -> None:
+        assert document_version("d", 2) == "d:2"
+
+    @pytest.mark.parametrize(
+        "change", [{"text": "Other text here here."}, {"context": ""}, {"sentences": ((10, 31),)}]
+    )
+    def test_an_embedding_is_reused_only_for_the_same_text_context_and_sentences(
+        self, change: dict[str, Any]
+    ) -> None:
+        from dataclasses import replace
+
+        assert embedding_key(CHUNK, "m") != embedding_key(replace(CHUNK, **change), "m")
+
+    def test_an_embedding_key_depends_on_the_embedder_but_not_on_the_place_in_the_document(self) -> None:
+        from dataclasses import replace
+
+        moved = replace(
+            CHUNK, index=9, start=110, end=131, sentences=((110, 123), (124, 131)), location=Location()
+        )
+
+        assert embedding_key(moved, "m") == embedding_key(CHUNK, "m")
+        assert embedding_key(CHUNK, "m") != embedding_key(CHUNK, "n")
+
+    def test_a_lone_surrogate_has_a_key_too(self) -> None:
+        from dataclasses import replace
+
+        assert embedding_key(replace(CHUNK, text="\ud800"), "m")
+
+
+class TestSpans:
+    def test_directions_survive_packing(self) -> None:
+        rows = np.random.default_rng(1).standard_normal((5, 384)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+
+        unpacked = unpack_spans(pack_spans(rows), 5)
+
+        assert unpacked.shape == (5, 384)
+        assert np.allclose(np.linalg.norm(unpacked, axis=1), 1.0, atol=1e-5)
+        assert (np.sum(rows * unpacked, axis=1) > 0.999).all()
+
+    def test_a_row_of_zeros_stays_one(self) -> None:
+        unpacked = unpack_spans(pack_spans(np.zeros((2, 8), np.float32)), 2)
+
+        assert unpacked.shape == (2, 8)
+        assert not unpacked.any()
+
+    def test_no_spans_are_an_empty_string(self) -> None:
+        assert pack_spans(np.zeros((0, 8), np.float32)) == ""
+        assert unpack_spans("", 0).shape == (0, 0)
+
+
+class TestSource:
+    def test_a_payload_is_plain_json_and_comes_back_as_a_source(self) -> None:
+        stored = json.loads(json.dumps(payload()))
+        document = VisibleDocument("d", 2, "A newer title", {"team": "y"})
+
+        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, number=4)
+
+        assert (found.n, found.title, found.metadata) == (4, "A newer title", {"team": "y"})
+        assert (found.start, found.end, found.text) == (10, 31, CHUNK.text)
+        assert found.location == Location(page=2)
+        assert (found.score, found.scores) == (0.123457, {"dense": 0.5, "sparse": None})
+        assert [part.text for part in found.sentences] == ["One sentence.", "Two 🙂."]
+        assert all(len(part.vector) == 0 for part in found.sentences)
+
+    def test_sentences_get_their_stored_vectors(self) -> None:
+        vectors = np.eye(2, 4, dtype=np.float32)
+        stored = payload(pack_spans(vectors))
+
+        found = source_of(stored, Candidate("p", 1.0, 1.0, 1.0), VisibleDocument("d", 2, "T", {}), number=1)
+
+        assert np.allclose(np.stack([part.vector for part in found.sentences]), vectors)

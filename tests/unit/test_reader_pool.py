@@ -1,0 +1,245 @@
+"""Real worker processes: their limits, their deaths, and what the next document finds."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from ragstone.core.errors import NoText, ParseFailed, ParseLimit, UnsupportedMediaType, WorkerDied
+from ragstone.parsers import PARSERS
+from ragstone.parsers.child import ParseProcess
+from ragstone.parsers.pool import WorkerPool
+from ragstone.parsers.wire import ReadRequest, encode_request
+from ragstone.parsers.worker import Limits
+
+CHUNKER = "ragstone.chunking.structural:build_chunker"
+HOSTILE = {
+    name: f"ragstone.testing.hostile_parsers:{parser}"
+    for name, parser in {
+        "suicidal": "SuicidalParser",
+        "quitting": "QuittingParser",
+        "sleeping": "SleepingParser",
+        "spinning": "SpinningParser",
+        "greedy": "GreedyParser",
+        "verbose": "VerboseParser",
+        "defective": "DefectiveParser",
+    }.items()
+}
+MakePool = Callable[..., WorkerPool]
+
+
+@pytest.fixture
+async def make_pool() -> AsyncIterator[MakePool]:
+    pools: list[WorkerPool] = []
+
+    def make(
+        *, documents_a_worker: int = 100, worn_bytes: int = 2**30, idle_s: float = 60, **limits: float
+    ) -> WorkerPool:
+        pool = WorkerPool(
+            CHUNKER,
+            parsers={**PARSERS, **HOSTILE},
+            limits=Limits(niceness=0, **limits),  # type: ignore[arg-type]
+            documents_a_worker=documents_a_worker,
+            worn_bytes=worn_bytes,
+            idle_s=idle_s,
+        )
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        await pool.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "original"
+    path.write_text("A sentence of a document. " * 100)
+    return path
+
+
+async def read(pool: WorkerPool, path: Path, media_type: str = "text/plain") -> int:
+    _, chunks = await pool.read(path, media_type=media_type, title=None)
+    return len(chunks)
+
+
+def workers_of(pool: WorkerPool) -> list[int]:
+    return [worker.pid for worker in pool._idle]
+
+
+async def ended(pid: int) -> None:
+    """Returns when the process is gone (the test fails by its time-out if it never is)."""
+    while Path(f"/proc/{pid}").exists() and "zombie" not in Path(f"/proc/{pid}/status").read_text():
+        await asyncio.sleep(0.01)
+
+
+async def test_document_is_read_in_another_process(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    assert workers_of(pool) == []
+    parsed, chunks = await pool.read(path, media_type="text/plain", title="Title")
+    assert parsed.text == path.read_text()
+    assert [chunk.context for chunk in chunks] == ["Title"] * 3
+    assert workers_of(pool) != [os.getpid()]
+
+
+async def test_worker_serves_one_document_after_the_other(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    await read(pool, path)
+    first = workers_of(pool)
+    await asyncio.gather(*(read(pool, path) for _ in range(3)))
+    assert workers_of(pool) == first
+
+
+async def test_large_document_comes_back_whole(make_pool: MakePool, path: Path) -> None:
+    path.write_text("A sentence of a document. " * 12_000)
+    parsed, chunks = await make_pool().read(path, media_type="text/plain", title=None)
+    assert parsed.text == path.read_text()
+    assert chunks[-1].end == len(parsed.text.rstrip())
+
+
+async def test_failures_of_a_document_leave_the_worker_alone(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(characters=5_000)
+    await read(pool, path)
+    first = workers_of(pool)
+    with pytest.raises(ParseFailed):
+        await read(pool, path, "defective")
+    with pytest.raises(ParseLimit, match="characters"):
+        await read(pool, path, "verbose")
+    path.write_text(" ")
+    with pytest.raises(NoText):
+        await read(pool, path)
+    assert workers_of(pool) == first
+
+
+async def test_unknown_type_starts_no_worker(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    with pytest.raises(
+        UnsupportedMediaType, match=r"application/pdf is not supported; supported: .*text/plain"
+    ):
+        await read(pool, path, "application/pdf")
+    assert workers_of(pool) == []
+
+
+@pytest.mark.parametrize(("media_type", "how"), [("suicidal", "SIGKILL"), ("quitting", "exit code 3")])
+async def test_death_of_the_worker_is_told_and_the_next_one_works(
+    make_pool: MakePool, path: Path, media_type: str, how: str
+) -> None:
+    pool = make_pool()
+    for _ in range(2):
+        with pytest.raises(WorkerDied, match=how):
+            await read(pool, path, media_type)
+    assert await read(pool, path) == 3
+
+
+async def test_document_that_waits_for_ever_is_ended(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(wall_s=0.3)
+    with pytest.raises(ParseLimit, match=r"longer than 0\.3 s"):
+        await read(pool, path, "sleeping")
+
+
+@pytest.mark.slow
+async def test_document_that_uses_the_processor_for_ever_is_ended(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(cpu_s=0.1)
+    with pytest.raises(ParseLimit, match="processor time"):
+        await read(pool, path, "spinning")
+
+
+async def test_document_that_takes_all_memory_is_refused(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(memory_bytes=128 * 2**20)
+    with pytest.raises(ParseLimit, match="128 MiB"):
+        await read(pool, path, "greedy")
+    assert await read(pool, path) == 3
+
+
+async def test_cancelled_read_ends_its_worker(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    await read(pool, path)
+    (pid,) = workers_of(pool)
+    reading = asyncio.create_task(read(pool, path, "sleeping"))
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await ended(pid)
+    assert await read(pool, path) == 3
+
+
+async def test_worker_killed_between_documents_costs_no_attempt(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    await read(pool, path)
+    (pid,) = workers_of(pool)
+    os.kill(pid, signal.SIGKILL)
+    await ended(pid)
+    while pool._idle[0].is_alive:
+        await asyncio.sleep(0.01)
+    assert await read(pool, path) == 3
+
+
+async def test_worker_minds_no_signal_of_the_group(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    await read(pool, path)
+    (pid,) = workers_of(pool)
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGTERM)
+    assert await read(pool, path) == 3
+    assert workers_of(pool) == [pid]
+
+
+async def test_worker_is_replaced_when_worn(make_pool: MakePool, path: Path) -> None:
+    by_number, by_memory = make_pool(documents_a_worker=1), make_pool(worn_bytes=1)
+    for pool in (by_number, by_memory):
+        await read(pool, path)
+        assert workers_of(pool) == []
+
+
+async def test_idle_worker_is_let_go(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(idle_s=0.01)
+    await read(pool, path)
+    while workers_of(pool):
+        await asyncio.sleep(0.01)
+    assert await read(pool, path) == 3
+
+
+async def test_close_ends_the_workers(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool()
+    await read(pool, path)
+    (pid,) = workers_of(pool)
+    await pool.close()
+    await pool.close()
+    await ended(pid)
+
+
+async def test_worker_at_work_ends_when_its_owner_closes_the_pipe(path: Path) -> None:
+    worker = await ParseProcess.start(Limits())
+    asking = asyncio.create_task(WorkerPoolRequest(path).sent_to(worker))
+    await asyncio.sleep(0.3)
+    await worker.end()
+    with pytest.raises(WorkerDied):
+        await asking
+
+
+class WorkerPoolRequest:
+    """A document that is never done."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    async def sent_to(self, worker: ParseProcess) -> bytes:
+        from ragstone.parsers.wire import ReadRequest, encode_request
+
+        return await worker.ask(
+            encode_request(ReadRequest(str(self._path), HOSTILE["sleeping"], CHUNKER, None))
+        )
+
+
+async def test_worker_gets_no_secret(
+    make_pool: MakePool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key")
+    pool = make_pool()
+    await read(pool, path)
+    (pid,) = workers_of(pool)
+    assert b"canary-key" not in Path(f"/proc/{pid}/environ").read_bytes()
