@@ -28,11 +28,13 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
 
 def error_response(error: RagstoneError, request_id: str | None) -> Response:
     """Status, body and Retry-After of a failure."""
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     body = json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(body, status_code=error.status, headers=headers, media_type="application/json")
+    return Response(body, status_code=error.status, headers=retry_header(error), media_type="application/json")
+
+
+def retry_header(error: RagstoneError) -> dict[str, str]:
+    """Retry-After in whole seconds, where the failure says when to come back."""
+    return {} if error.retry_after_s is None else {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: RagstoneError) -> None:

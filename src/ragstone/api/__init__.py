@@ -1,0 +1,1 @@
+"""HTTP, and nothing else: thin routes over services."""

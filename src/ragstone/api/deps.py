@@ -1,0 +1,40 @@
+"""What routes are handed: the container's services, the request's stopwatch and id, the caller."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from ragstone.bootstrap import Container
+from ragstone.core.models import DEFAULT_TENANT
+from ragstone.core.timing import Stopwatch
+
+
+def get_container(request: Request) -> Container:
+    """Opened by the lifespan."""
+    container: Container = request.app.state.container
+    return container
+
+
+def get_stopwatch(request: Request) -> Stopwatch:
+    """Started by the logging middleware."""
+    stopwatch: Stopwatch = request.state.stopwatch
+    return stopwatch
+
+
+def get_request_id(request: Request) -> str:
+    """As the reply carries it."""
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def get_tenant() -> str:
+    """Whose documents; there is one tenant until keys name others."""
+    return DEFAULT_TENANT
+
+
+Services = Annotated[Container, Depends(get_container)]
+Clock = Annotated[Stopwatch, Depends(get_stopwatch)]
+RequestId = Annotated[str, Depends(get_request_id)]
+Tenant = Annotated[str, Depends(get_tenant)]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]

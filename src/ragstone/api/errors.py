@@ -1,0 +1,87 @@
+"""Failures to replies: one handler a kind of exception, all in the one shape."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ragstone.api.schemas.error import ErrorReply
+from ragstone.core.errors import (
+    InvalidRequest,
+    MalformedBody,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RagstoneError,
+    RouteNotFound,
+    UnsupportedMediaType,
+)
+from ragstone.middleware.errors import MAX_DETAILS, error_response
+
+MAX_DETAIL_TEXT = 200
+
+_BY_STATUS: dict[int, tuple[type[RagstoneError], str]] = {
+    400: (MalformedBody, "the body cannot be parsed"),
+    404: (RouteNotFound, "there is no such path"),
+    405: (MethodNotAllowed, "this path does not know this method"),
+    413: (PayloadTooLarge, "the body is larger than is accepted here"),
+    415: (UnsupportedMediaType, "this content type is not accepted here"),
+}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every failure that reaches FastAPI leaves in our shape."""
+    app.add_exception_handler(RagstoneError, _ragstone_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: these statuses answer with the error shape."""
+    return {status: {"model": ErrorReply, "description": _MEANINGS[status]} for status in statuses}
+
+
+_MEANINGS = {
+    400: "The body cannot be parsed.",
+    403: "This Host or Origin may not call.",
+    404: "Missing, or not yours.",
+    409: "The state does not allow it.",
+    413: "The body is too large.",
+    415: "The type is not supported.",
+    422: "Parsed, but not valid.",
+    429: "The queue is full; see Retry-After.",
+    503: "A part is down or full; see Retry-After.",
+    504: "The time is up.",
+}
+
+
+async def _ragstone_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RagstoneError)
+    return error_response(error, request.state.request_id)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return error_response(MalformedBody("the body is not JSON"), request.state.request_id)
+    return error_response(
+        InvalidRequest(
+            "the request is not valid", details=[_detail(problem) for problem in problems[:MAX_DETAILS]]
+        ),
+        request.state.request_id,
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind, message = _BY_STATUS.get(error.status_code, (InvalidRequest, "the request is not valid"))
+    response = error_response(kind(message), request.state.request_id)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _detail(problem: dict[str, Any]) -> dict[str, Any]:
+    """Place, type and message; never the input, whose echo is what breaks replies."""
+    place = [part if isinstance(part, int) else str(part)[:MAX_DETAIL_TEXT] for part in problem["loc"]]
+    return {"loc": place, "type": problem["type"], "msg": str(problem["msg"])[:MAX_DETAIL_TEXT]}

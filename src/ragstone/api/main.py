@@ -1,0 +1,113 @@
+"""The ASGI application. `app` is made on first access, so importing this module opens and reads nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import Scope
+
+from ragstone import __version__
+from ragstone.api.errors import install_error_handlers
+from ragstone.api.routes import collections, documents, health, jobs, query
+from ragstone.api.schemas.documents import TextUpload
+from ragstone.bootstrap import Container, build_container
+from ragstone.config.settings import MIB, Settings, load_settings
+from ragstone.core.logs import configure_logging
+from ragstone.middleware.limits import BodyLimitMiddleware
+from ragstone.middleware.logging import LoggingMiddleware
+from ragstone.middleware.trust import TrustMiddleware
+
+QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
+JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may have
+
+DESCRIPTION = """
+A RAG API you can trust with your documents: upload documents, ask questions, and get answers in which every claim
+points at the exact place it came from. Offsets are Unicode code points with exclusive ends; times are RFC 3339 UTC.
+Of duplicate JSON keys the last wins. Every reply carries `X-Request-ID` and `Server-Timing`.
+"""
+
+
+def create_app(settings: Settings, container: Container | None = None) -> FastAPI:
+    """The application over a running container; without one its lifespan opens and closes its own."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if container is not None:
+            yield
+            return
+        async with build_container(settings) as own:
+            app.state.container = own
+            yield
+
+    app = FastAPI(
+        title="Ragstone",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.container = container
+    install_error_handlers(app)
+    for router in (query.router, documents.router, collections.router, jobs.router, health.router):
+        app.include_router(router)
+    _add_middleware(app, settings)
+    _publish_text_upload(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`uvicorn ragstone.api.main:app`."""
+    if name != "app":
+        raise AttributeError(name)
+    settings = load_settings()
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    app = globals()["app"] = create_app(settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(
+        BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings.max_upload_bytes)
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Server-Timing"],
+        )
+    app.add_middleware(
+        TrustMiddleware, allowed_hosts=settings.allowed_hosts, cors_origins=settings.cors_origins
+    )
+    app.add_middleware(LoggingMiddleware, log_requests=settings.log_requests)
+
+
+def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
+    if scope["path"] != "/documents":
+        return QUESTION_BYTES
+    is_form = any(
+        name == b"content-type" and value.lower().startswith(b"multipart/")
+        for name, value in scope["headers"]
+    )
+    return max_upload_bytes if is_form else min(JSON_UPLOAD_BYTES, max_upload_bytes)
+
+
+def _publish_text_upload(app: FastAPI) -> None:
+    """The upload route reads its body itself, so its JSON model is added to the document by hand."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        schemas = document["components"]["schemas"]
+        schemas.setdefault(
+            "TextUpload", TextUpload.model_json_schema(ref_template="#/components/schemas/{model}")
+        )
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

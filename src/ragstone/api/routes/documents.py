@@ -1,0 +1,178 @@
+"""Documents."""
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import FileResponse, PlainTextResponse
+
+from ragstone.api.bodies import parse_json
+from ragstone.api.deps import Cursor, Limit, Services, Tenant
+from ragstone.api.errors import error_responses
+from ragstone.api.routes.uploads import OPENAPI_BODY, upload
+from ragstone.api.schemas.base import CollectionName
+from ragstone.api.schemas.documents import (
+    ChunkPageReply,
+    ChunkReply,
+    DeleteReceipt,
+    DocumentPage,
+    DocumentReply,
+    JobReply,
+    UploadManyReply,
+    UploadReply,
+)
+from ragstone.core.errors import InvalidCursor, InvalidFilter, MalformedBody
+from ragstone.core.filters import Filter, parse_filter
+from ragstone.core.models import DocumentStatus, Scope
+
+router = APIRouter(prefix="/documents", tags=["documents"])
+DocumentId = Annotated[str, Path(max_length=64, description="The document's id.")]
+MAX_FILTER_TEXT = 65_536
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=UploadReply | UploadManyReply,
+    responses={
+        200: {"model": UploadReply, "description": "Nothing is to do: the document is already here."},
+        **error_responses(400, 403, 404, 409, 413, 415, 422, 429, 503),
+    },
+    openapi_extra={"requestBody": OPENAPI_BODY},
+    summary="Upload documents",
+)
+async def create_documents(request: Request, services: Services, tenant: Tenant) -> Response:
+    """One file (`file`), many (`files`), or JSON text. Acknowledged means durable; `job` tells how far it is."""
+    return await upload(request, services, tenant)
+
+
+@router.get("", responses=error_responses(403, 404, 422, 503), summary="List documents")
+async def list_documents(
+    services: Services,
+    tenant: Tenant,
+    collection: Annotated[CollectionName, Query()] = "default",
+    status: DocumentStatus | None = None,
+    title: Annotated[str | None, Query(max_length=1024, description="Part of the title, any case.")] = None,
+    filter: Annotated[str | None, Query(description="A filter as URL-encoded JSON.")] = None,  # noqa: A002
+    sort: Literal["created_at", "-created_at", "title"] = "-created_at",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> DocumentPage:
+    """Newest first unless sorted otherwise."""
+    page = await services.documents.list(
+        Scope(tenant, collection),
+        status=status,
+        title=title,
+        where=_filter(filter),
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+    )
+    return DocumentPage.model_validate(page)
+
+
+@router.get("/{document_id}", responses=error_responses(403, 404, 422, 503), summary="Get a document")
+async def get_document(document_id: DocumentId, services: Services, tenant: Tenant) -> DocumentReply:
+    """Its state, and what is pending behind it."""
+    return DocumentReply.model_validate(await services.documents.get(tenant, document_id))
+
+
+@router.get(
+    "/{document_id}/content",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "The original bytes."},
+        **error_responses(403, 404, 422, 503),
+    },
+    summary="Download the original",
+)
+async def get_content(document_id: DocumentId, services: Services, tenant: Tenant) -> Response:
+    """Always an attachment of a neutral type: nothing that was uploaded runs in a browser."""
+    version, path = await services.documents.content(tenant, document_id)
+    name = version.filename or f"{document_id}.txt"
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+@router.get(
+    "/{document_id}/text",
+    response_class=PlainTextResponse,
+    responses=error_responses(403, 404, 422, 503),
+    summary="Get the extracted text",
+)
+async def get_text(document_id: DocumentId, services: Services, tenant: Tenant) -> PlainTextResponse:
+    """The text that all offsets refer to; empty while the document was not parsed yet."""
+    return PlainTextResponse(await services.documents.text(tenant, document_id))
+
+
+@router.get("/{document_id}/chunks", responses=error_responses(403, 404, 422, 503), summary="List the chunks")
+async def list_chunks(
+    document_id: DocumentId, services: Services, tenant: Tenant, limit: Limit = 50, cursor: Cursor = None
+) -> ChunkPageReply:
+    """Of the visible version, in reading order."""
+    page = await services.documents.chunks(tenant, document_id, first=_first_chunk(cursor), limit=limit)
+    items = [ChunkReply.model_validate({**point.payload, "id": point.id}) for point in page.points]
+    return ChunkPageReply(items=items, next_cursor=None if page.next_index is None else str(page.next_index))
+
+
+@router.delete(
+    "/{document_id}",
+    response_model=DeleteReceipt,
+    responses={
+        202: {"model": DeleteReceipt, "description": "Invisible already; the purge goes on as `job`."},
+        **error_responses(403, 404, 422, 503),
+    },
+    summary="Delete a document",
+)
+async def delete_document(document_id: DocumentId, services: Services, tenant: Tenant) -> Response:
+    """Works in every state; invisible at once. The receipt says what went."""
+    receipt = await services.documents.delete(tenant, document_id)
+    job = None
+    if not receipt.verified_absent and receipt.job_id is not None:
+        job = JobReply.model_validate(await services.manifest.get_job(tenant, receipt.job_id))
+    reply = DeleteReceipt(
+        document_id=receipt.document_id,
+        versions=len(receipt.versions),
+        points_deleted=receipt.points_deleted,
+        blobs_deleted=receipt.blobs_deleted,
+        verified_absent=receipt.verified_absent,
+        job=job,
+    )
+    status = 200 if receipt.verified_absent else 202
+    return Response(reply.model_dump_json(), status_code=status, media_type="application/json")
+
+
+@router.post(
+    "/{document_id}/reindex",
+    status_code=202,
+    responses=error_responses(403, 404, 409, 422, 429, 503),
+    summary="Re-index a document",
+)
+async def reindex_document(document_id: DocumentId, services: Services, tenant: Tenant) -> UploadReply:
+    """Parse, chunk and embed the stored bytes again, as a new version; the old one answers until the switch."""
+    return UploadReply.model_validate(await services.documents.reindex(tenant, document_id))
+
+
+def _filter(raw: str | None) -> Filter | None:
+    if raw is None:
+        return None
+    if len(raw) > MAX_FILTER_TEXT:
+        raise InvalidFilter(f"the filter has more than {MAX_FILTER_TEXT} characters")
+    try:
+        return parse_filter(parse_json(raw.encode("utf-8", "replace")))
+    except MalformedBody as error:
+        raise InvalidFilter("the filter is not JSON") from error
+
+
+def _first_chunk(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise InvalidCursor("this cursor was not issued by this list")
+    return int(cursor)

@@ -1,0 +1,51 @@
+"""Health: the whole, liveness, readiness."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Response
+
+from ragstone import __version__
+from ragstone.api.deps import Services
+from ragstone.api.schemas.health import HealthReply, LiveReply, ReadyReply
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health", summary="Health of all parts")
+async def health(services: Services) -> HealthReply:
+    """Always 200: the status is in the body."""
+    found = await services.health.check()
+    return HealthReply.model_validate(
+        {
+            "status": found.status,
+            "qdrant_connected": found.components["vector_store"].healthy,
+            "uptime": round(found.uptime_s, 3),
+            "api_version": __version__,
+            "components": {name: asdict(part) for name, part in found.components.items()},
+        }
+    )
+
+
+@router.get("/health/live", summary="Liveness")
+async def live() -> LiveReply:
+    """Depends on nothing."""
+    return LiveReply(status="alive")
+
+
+@router.get(
+    "/health/ready",
+    responses={
+        503: {"model": ReadyReply, "description": "A required part is down, or the server is stopping."}
+    },
+    summary="Readiness",
+)
+async def ready(services: Services, response: Response) -> ReadyReply:
+    """503 while a required part is down or the server is stopping."""
+    found = await services.health.check()
+    response.status_code = 200 if found.is_ready else 503
+    return ReadyReply.model_validate(
+        {
+            "status": "ready" if found.is_ready else "not_ready",
+            "components": {name: asdict(part) for name, part in found.components.items()},
+        }
+    )

@@ -1,0 +1,64 @@
+"""What all wire models share: strict requests, one text type, one page shape."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
+
+MAX_MEMBERS = (
+    64  # of a request object: far more than any has; a hundred thousand would each become an error detail
+)
+
+
+def _whole_unicode(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the text holds a lone surrogate") from error
+    return value
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("the text holds a NUL character")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_whole_unicode)]
+Name = Annotated[
+    str, StringConstraints(max_length=1024), AfterValidator(_whole_unicode), AfterValidator(_no_nul)
+]
+CollectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+
+
+class RequestModel(BaseModel):
+    """A request body: strict types (`true` is not a 1), unknown members refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+            raise ValueError(f"an object of at most {MAX_MEMBERS} members is expected")
+        return value
+
+
+class ReplyModel(BaseModel):
+    """A reply; made from our own dataclasses."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)

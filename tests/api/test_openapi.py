@@ -1,0 +1,152 @@
+"""The OpenAPI document is complete: every route, every error, every model, with examples."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+import ragstone
+from ragstone.api.main import create_app
+from ragstone.config.settings import Settings
+
+ROUTES = {
+    ("post", "/query"),
+    ("post", "/search"),
+    ("post", "/documents"),
+    ("get", "/documents"),
+    ("get", "/documents/{document_id}"),
+    ("get", "/documents/{document_id}/content"),
+    ("get", "/documents/{document_id}/text"),
+    ("get", "/documents/{document_id}/chunks"),
+    ("delete", "/documents/{document_id}"),
+    ("post", "/documents/{document_id}/reindex"),
+    ("post", "/collections"),
+    ("get", "/collections"),
+    ("get", "/collections/{name}"),
+    ("delete", "/collections/{name}"),
+    ("get", "/jobs/{job_id}"),
+    ("get", "/health"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+}
+WITH_BODY = ["/query", "/search", "/documents", "/collections"]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    app: FastAPI = create_app(Settings())
+    return app.openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document."""
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(part)
+
+
+def test_it_names_the_version_of_the_api(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["version"] == ragstone.__version__
+
+
+def test_every_route_is_there_and_no_other(document: dict[str, Any]) -> None:
+    assert {(method, path) for method, path, _ in operations(document)} == ROUTES
+
+
+def test_every_operation_says_what_it_is(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert operation["tags"], path
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_error_has_the_one_shape(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status >= "400" and path != "/health/ready":
+                schema = response["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorReply"}, (path, status)
+
+
+def test_every_operation_but_health_lists_its_errors(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        if path.startswith("/health"):
+            continue
+        expected = {"403", "422", "503"}
+        expected |= {"400", "413", "415"} if method == "post" and path in WITH_BODY else set()
+        expected |= {"404"} if "{" in path else set()
+        assert expected <= operation["responses"].keys(), (method, path)
+
+
+def test_every_reply_has_a_model(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        (success, *_) = [status for status in operation["responses"] if status < "300"]
+        (content,) = list(operation["responses"][success]["content"].items())[-1:]
+        if path.endswith(("/content", "/text")):
+            continue
+        assert content[0] == "application/json"
+        assert content[1]["schema"], (method, path)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    references = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+
+    assert references
+    assert all(reference.removeprefix("#/components/schemas/") in schemas for reference in references)
+
+
+def test_every_schema_is_referred_to(document: dict[str, Any]) -> None:
+    references = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+
+    assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} == references
+
+
+def test_every_request_body_has_an_example(document: dict[str, Any]) -> None:
+    for name in ("QueryRequest", "SearchRequest", "CollectionRequest", "TextUpload"):
+        assert document["components"]["schemas"][name]["examples"], name
+
+
+def test_examples_of_requests_are_valid(document: dict[str, Any]) -> None:
+    from ragstone.api.schemas.documents import CollectionRequest, TextUpload
+    from ragstone.api.schemas.query import FILTER_EXAMPLE, QueryRequest, SearchRequest
+    from ragstone.core.filters import parse_filter
+
+    for model in (QueryRequest, SearchRequest, CollectionRequest, TextUpload):
+        for example in document["components"]["schemas"][model.__name__]["examples"]:
+            model.model_validate(example)
+    parse_filter(FILTER_EXAMPLE)
+
+
+def test_the_upload_takes_a_form_or_json(document: dict[str, Any]) -> None:
+    content = document["paths"]["/documents"]["post"]["requestBody"]["content"]
+
+    form = content["multipart/form-data"]["schema"]["properties"]
+    assert {"file", "files", "collection", "title", "source", "metadata", "on_duplicate"} == set(form)
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/TextUpload"}
+
+
+def test_nothing_of_pythons_own_error_shape_is_left(document: dict[str, Any]) -> None:
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+
+
+def test_types_are_those_of_json_schema(document: dict[str, Any]) -> None:
+    known = {"object", "array", "string", "integer", "number", "boolean", "null"}
+    types = {node["type"] for node in nodes(document["components"]) if isinstance(node.get("type"), str)}
+
+    assert types <= known
+
+
+async def test_it_is_served(client: Any, document: dict[str, Any]) -> None:
+    assert (await client.get("/openapi.json")).json() == document
