@@ -1,0 +1,103 @@
+"""`demo`: from nothing to cited answers, on the project's own documentation, in a folder that is thrown away."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import ragstone
+from ragstone.bootstrap import Container, build_container
+from ragstone.cli.ingest import POLL_S, files_below, progress_bar
+from ragstone.cli.render import print_citations, print_timings
+from ragstone.config.settings import Settings
+from ragstone.core.answers import Answer, apply
+from ragstone.core.errors import StartupError
+from ragstone.core.models import DEFAULT_TENANT, JobState, Scope, Token
+from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.retrieval import Search
+from ragstone.services.documents import ReceivedFile, UploadFields
+
+QUESTIONS = (
+    "What survives a kill -9?",
+    "When is a citation verified?",
+    "What makes a deleted document invisible?",
+)
+UNANSWERABLE = "Who won the football world cup in 1998?"
+NEXT = (
+    ("ragstone serve", "start the API on http://127.0.0.1:8000 (documentation at /docs)"),
+    ("ragstone ingest PATH…", "put your own files in"),
+    ('ragstone ask "…"', "ask them"),
+)
+
+
+async def run_demo() -> None:
+    """Ingest, ask, abstain, say what to try next."""
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="ragstone-demo-") as folder:
+        settings = Settings(data_dir=Path(folder))
+        async with build_container(settings) as container:
+            await _ingest(console, container, documentation())
+            for question in (*QUESTIONS, UNANSWERABLE):
+                await _ask(console, container, question)
+    console.print("\n[bold]Next[/]")
+    for command, meaning in NEXT:
+        console.print(f"  [cyan]uv run {command}[/]  {meaning}")
+
+
+def documentation() -> list[Path]:
+    """The documentation's files: beside the code in a checkout, inside the package once installed."""
+    package = Path(ragstone.__file__).parent
+    for folder in (package / "_docs", package.parents[1] / "docs"):
+        if folder.is_dir():
+            return sorted(path for path in files_below([folder]) if path.suffix in {".md", ".html", ".txt"})
+    raise StartupError("the documentation that the demo reads was not installed with the package")
+
+
+async def _ingest(console: Console, container: Container, files: Sequence[Path]) -> None:
+    with progress_bar(console) as bar:
+        task = bar.add_task(f"ingesting {len(files)} documents", total=len(files))
+        jobs = [await _upload(container, path) for path in files]
+        for job_id in jobs:
+            while (await container.manifest.get_job(DEFAULT_TENANT, job_id)).state in (
+                JobState.QUEUED,
+                JobState.RUNNING,
+            ):
+                await asyncio.sleep(POLL_S)
+            bar.advance(task)
+
+
+async def _upload(container: Container, path: Path) -> str:
+    import hashlib
+
+    content = path.read_bytes()
+    spool = container.documents.new_spool()
+    spool.write_bytes(content)
+    received = ReceivedFile(
+        spool, hashlib.sha256(content).hexdigest(), len(content), content[:8192], path.name, None
+    )
+    acceptance = await container.documents.upload_file(
+        received, UploadFields(Scope(), source=path.as_posix())
+    )
+    assert acceptance.job is not None
+    return acceptance.job.id
+
+
+async def _ask(console: Console, container: Container, question: str) -> None:
+    """Tokens are printed as they come."""
+    console.print(f"\n[bold]? {question}[/]")
+    answer = Answer()
+    search = Search(scope=Scope(), question=question, top_k=5)
+    async for event in container.query.stream(search, history=(), request_id="demo", stopwatch=Stopwatch()):
+        apply(answer, event)
+        if isinstance(event, Token):
+            console.print(event.text, end="", markup=False, soft_wrap=True)
+    console.print()
+    if answer.abstained:
+        console.print(f"  abstained: {answer.reason}", style="yellow")
+    citations: list[dict[str, Any]] = [asdict(citation) for citation in answer.citations]
+    print_citations(console, citations)
+    print_timings(console, answer.metadata)

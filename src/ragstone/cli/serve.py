@@ -1,0 +1,69 @@
+"""Running the server: listening on loopback, announcing where, ending in order."""
+
+import socket
+from types import FrameType
+
+import typer
+import uvicorn
+
+from ragstone.api.main import create_app
+from ragstone.bootstrap import Container, build_container
+from ragstone.config.settings import Settings
+from ragstone.core.errors import InvalidSetting
+from ragstone.core.logs import configure_logging
+from ragstone.middleware.trust import is_loopback
+
+GRACE_S = 30  # open requests may take this long to end after SIGTERM
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling the data directory its address, and readiness that it is on its way out."""
+
+    def __init__(self, config: uvicorn.Config, container: Container):
+        super().__init__(config)
+        self._container = container
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Announce the address once it is bound."""
+        await super().startup(sockets)
+        if self.should_exit:
+            return
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._container.directory.announce(url, command="ragstone serve")
+        typer.echo(
+            f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine.", err=True
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not ready at once; a second signal does not wait for open requests. Not re-raised: the exit is in order."""
+        self._container.health.is_stopping = True
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+async def run_server(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartupError kinds."""
+    if not is_loopback(settings.host):
+        raise InvalidSetting(
+            f"RAGSTONE_HOST={settings.host} is not loopback; without API keys the server listens on loopback only"
+        )
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    async with build_container(settings) as container:
+        await serve_container(settings, container)
+
+
+async def serve_container(settings: Settings, container: Container) -> None:
+    """Serve what is already open."""
+    config = uvicorn.Config(
+        create_app(settings, container),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    await Server(config, container).serve()

@@ -1,0 +1,27 @@
+"""`ragstone serve` with a hashing embedder and quick flushes: what is killed often should start and settle quickly."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from ragstone.bootstrap import build_container
+from ragstone.cli.serve import serve_container
+from ragstone.config.settings import Settings
+from ragstone.core.logs import configure_logging
+from ragstone.services import switching
+from ragstone.testing.embedders import HashingEmbedder
+
+DIMENSION = 64
+switching.FLUSH_EVERY_S = 0.05
+
+
+async def main(data_dir: Path) -> None:
+    """Serve on a free port until SIGTERM."""
+    settings = Settings(data_dir=data_dir, port=0)
+    configure_logging(level="WARNING", log_format="json")
+    async with build_container(settings, embedder=HashingEmbedder(DIMENSION)) as container:
+        await serve_container(settings, container)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,88 @@
+"""Random kills under mixed load: `python -m tests.crash.storm --rounds 50`. Exit 1 at the first broken promise."""
+
+import argparse
+import random
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.crash.at_rest import REAL_DIMENSION, consistency_violations
+from tests.crash.harness import CrashServer, Gone, Oracle, settle
+
+SOURCES = [f"doc-{number}" for number in range(8)]
+OPERATIONS = ("upload", "upload", "upload", "delete", "reindex")
+READY_S = 10.0
+
+
+def main() -> None:
+    """Run the rounds and print one line each."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=50)
+    arguments.add_argument("--seed", type=int, default=1)
+    options = arguments.parse_args()
+    chance, oracle, slowest = random.Random(options.seed), Oracle(), 0.0
+    with tempfile.TemporaryDirectory(prefix="ragstone-storm-") as folder:
+        data_dir = Path(folder) / "data"
+        for number in range(1, options.rounds + 1):
+            kind = chance.choice(("api", "engine", "group"))
+            run_round(data_dir, oracle, chance, kind)
+            ready_s = check_round(data_dir, oracle, number, kind)
+            slowest = max(slowest, ready_s)
+    print(f"{options.rounds} kills, 0 lost, 0 torn, 0 ghosts; slowest start {slowest:.1f} s")
+
+
+def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str) -> None:
+    """Load until the kill, which comes at a random moment."""
+    server = CrashServer(data_dir, real=True)
+    kill = {"api": server.kill, "engine": server.kill_engine, "group": server.kill_group}[kind]
+    timer = threading.Timer(chance.uniform(0.05, 2.5), kill)
+    timer.start()
+    until = time.monotonic() + 3.0
+    try:
+        while time.monotonic() < until and server.is_alive():
+            getattr(oracle, chance.choice(OPERATIONS))(server, chance.choice(SOURCES))
+            time.sleep(chance.uniform(0.0, 0.05))
+    except Gone:
+        pass
+    timer.join()
+    if server.is_alive():
+        server.kill_group()
+
+
+def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str) -> float:
+    """Restart, settle, ask the oracle; returns the seconds to readiness."""
+    started = time.monotonic()
+    server = CrashServer(data_dir, real=True)
+    ready_s = time.monotonic() - started
+    problems = settle(server) + oracle.violations(server)
+    problems += [] if ready_s <= READY_S else [f"ready only after {ready_s:.1f} s"]
+    code = server.stop()
+    problems += [] if code == 0 else [f"exit {code} after SIGTERM"]
+    problems += consistency_violations(data_dir, dimension=REAL_DIMENSION)
+    print(
+        f"round {number:3d} {kind:6s} ready {ready_s:.2f} s {'ok' if not problems else problems}", flush=True
+    )
+    if problems:
+        sys.exit(1)
+    resolve(oracle, data_dir)
+    return ready_s
+
+
+def resolve(oracle: Oracle, data_dir: Path) -> None:
+    """After a check nothing is in doubt any more for sources that the next rounds judge: start from what is there."""
+    server = CrashServer(data_dir, real=True)
+    present = {item["source"]: item["id"] for item in server.http.get("/documents?limit=200").json()["items"]}
+    for source, known in oracle.sources.items():
+        gone = source not in present
+        text = "" if gone else server.http.get(f"/documents/{present[source]}/text").text
+        known.deleted |= {*known.acknowledged, *known.in_doubt} - {text}
+        known.document_id = present.get(source)
+        known.acknowledged = [] if gone else [text]
+        known.in_doubt, known.delete_in_doubt = set(), False
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
