@@ -1,0 +1,53 @@
+# All that a developer needs. `make` alone lists the targets; `make check` is exactly what CI runs.
+
+UV ?= uv
+RUN = $(UV) run
+LINT = $(UV) run --group lint
+PYTHON_FILES = src tests bench tools
+ROUNDS ?= 50
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint coverage fmt docs bench eval crash
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything that development needs into .venv
+	$(UV) sync --all-groups
+
+run: ## Start the API on http://127.0.0.1:8000
+	$(RUN) ragstone serve
+
+test: ## Run the tests
+	$(RUN) pytest
+
+check: lint coverage ## Run all that CI runs: format, lint, types, imports, tests, docs, coverage
+
+lint: ## Check format, lint rules, types and the direction of imports
+	$(LINT) black --check --quiet $(PYTHON_FILES)
+	$(LINT) isort --check --quiet $(PYTHON_FILES)
+	$(LINT) ruff check $(PYTHON_FILES)
+	$(LINT) mypy $(PYTHON_FILES)
+	$(LINT) lint-imports
+
+coverage: ## Run the tests, the documentation's included, and measure their coverage
+	$(RUN) pytest --cov --cov-report=term
+
+fmt: ## Format the code
+	$(LINT) isort --quiet $(PYTHON_FILES)
+	$(LINT) black --quiet $(PYTHON_FILES)
+	$(LINT) ruff check --fix $(PYTHON_FILES)
+
+docs: ## Write what the documentation generates from the code
+	$(RUN) python tools/settings_table.py
+
+bench: ## Measure speed and memory against the floor in the same run
+	$(RUN) python -m bench.speed
+
+eval: ## Measure ranking and answers on public sets: make eval DATA=path
+	@test -n "$(DATA)" || { echo "usage: make eval DATA=path (see docs/quality.md)"; exit 2; }
+	$(RUN) python -m bench.quality "$(DATA)"
+
+crash: ## Kill the server at random under load and compare with what it acknowledged
+	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS)

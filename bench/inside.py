@@ -1,0 +1,54 @@
+"""Ragstone's parts opened in this process on a data directory that no server holds."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ragstone.bootstrap import Adapters, _open_adapters
+from ragstone.config.settings import load_settings
+from ragstone.core.filters import parse_filter
+from ragstone.core.models import Scope, Source
+from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.evidence import Evidence, gather_evidence
+from ragstone.pipelines.retrieval import RetrievalParts, Search, retrieve_documents
+
+TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Retrieval and its evidence without the API around it."""
+
+    adapters: Adapters
+
+    async def search(self, question: str, *, collection: str, top_k: int = TOP_K) -> Sequence[Source]:
+        """Sources with their sentences' vectors."""
+        search = Search(Scope(collection=collection), question, top_k)
+        return (await retrieve_documents(self._parts, search, stopwatch=Stopwatch())).sources
+
+    async def evidence(
+        self, question: str, *, collection: str, left_out: dict[str, Any] | None = None
+    ) -> Evidence:
+        """What the gate knows of a question; `left_out` is a filter as the API takes it."""
+        scope, where = Scope(collection=collection), None if left_out is None else parse_filter(left_out)
+        search = Search(scope, question, TOP_K, where=where)
+        retrieved = await retrieve_documents(self._parts, search, stopwatch=Stopwatch())
+        encoder, store = self.adapters.sparse_encoder, self.adapters.store
+        return await gather_evidence(
+            encoder, store, scope, retrieved.question, retrieved.sources, where=where
+        )
+
+    @property
+    def _parts(self) -> RetrievalParts:
+        adapters = self.adapters
+        return RetrievalParts(adapters.embedder, adapters.sparse_encoder, adapters.store, adapters.manifest)
+
+
+@asynccontextmanager
+async def open_inside(folder: Path, *, precision: str = "int8") -> AsyncIterator[Inside]:
+    """Adapters only: no queue, no repairs, nothing that changes the data."""
+    async with AsyncExitStack() as stack:
+        settings = load_settings(data_dir=folder, embedding_precision=precision)
+        yield Inside(await _open_adapters(settings, stack, None))

@@ -1,0 +1,58 @@
+"""From the start of the process to the first answer, on a fresh data directory with one document."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.corpus import make_documents
+from bench.figures import Figure
+from bench.load import Connection, connected
+from bench.server import Server, bare, ragstone
+
+REPEATS = 3
+LIMIT_S = 3.0
+POLL_S = 0.02
+
+
+async def measure() -> list[Figure]:
+    """Medians over a few starts of each."""
+    ours, floor, ready = [], [], []
+    for _ in range(REPEATS):
+        async with bare() as server:
+            floor.append(await _first_answer(server))
+        with tempfile.TemporaryDirectory(prefix="ragstone-bench-") as folder:
+            async with ragstone(Path(folder)) as server:
+                ready.append(await server.wait_ready())
+                ours.append(await _first_answer(server))
+    first = median(ours)
+    return [
+        Figure("start until ready, s", median(ready)),
+        Figure(
+            "start to first answer, s",
+            first,
+            median(floor),
+            first / median(floor),
+            f"≤ {LIMIT_S:g} s",
+            first <= LIMIT_S,
+        ),
+    ]
+
+
+async def _first_answer(server: Server) -> float:
+    document = make_documents(1, sections=1)[0]
+    async with connected(server.port) as connection:
+        reply = await connection.call("POST", "/documents", {"text": document.text})
+        if "job" in reply:
+            await _wait_done(connection, reply["job"]["id"])
+        await connection.call("POST", "/query", {"query": document.questions[0]})
+    return time.perf_counter() - server.started
+
+
+async def _wait_done(connection: Connection, job: str) -> None:
+    state: Any = None
+    while state not in ("succeeded", "failed"):
+        await asyncio.sleep(POLL_S)
+        state = (await connection.call("GET", f"/jobs/{job}"))["state"]
