@@ -5,8 +5,8 @@ One text per run, hence no padding and no attention mask (which also lets the en
     ids ─ embeddings ─ 6 × (attention ─ add & norm ─ feed-forward ─ add & norm) ─┬─ tokens   (1, sequence, 384)
                                                                                └─ mean ─ unit length ─ vector (1, 384)
 
-Measured on a VNNI core against the usual fused operators (SkipLayerNormalization, BiasGelu, a mask): the same values
-in 0.7 of the time, because the plain LayerNormalization and Gelu are the vectorised ones.
+Against the usual fused operators (SkipLayerNormalization, BiasGelu, a mask) it takes two thirds of the CPU in int8 and
+five sixths in fp32 (chunks of 210 tokens, AVX-512 with VNNI): plain LayerNormalization and Gelu are vectorised.
 """
 
 from dataclasses import dataclass

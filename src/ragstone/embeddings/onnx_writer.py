@@ -20,7 +20,6 @@ _IR_VERSION = 8
 _OPSETS = {"": 17, MICROSOFT: 1}
 _DATA_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 _EXTERNAL = 1
-_INLINE_BYTES = 1024  # shapes and scalars have to be readable while the graph is optimised
 _FLOAT, _INT, _INTS = 1, 2, 7
 
 
@@ -36,7 +35,7 @@ class TensorType:
 class OnnxWriter:
     """Collects nodes and initializers, then writes the model.
 
-    Large tensors are not written: the model says in which file they lie (relative to a folder that the session is
+    Tensors are not written into it: the model says in which file they lie (relative to a folder that the session is
     told), or `in_memory` holds them by name, to be handed to the session beside the model.
     """
 
@@ -46,13 +45,10 @@ class OnnxWriter:
         self._initializers: list[bytes] = []
 
     def initializer(self, name: str, values: Array) -> str:
-        """Add a constant tensor; returns its name."""
+        """Add a constant tensor that the session is handed; returns its name."""
+        self.in_memory[name] = values
         head = _tensor_head(name, values.shape, values.dtype.name)
-        if values.nbytes > _INLINE_BYTES:
-            self.in_memory[name] = values
-            self._initializers.append(head + _external({"location": "memory"}))
-        else:
-            self._initializers.append(head + _bytes_field(9, values.tobytes()))
+        self._initializers.append(head + _external({"location": "memory"}))
         return name
 
     def stored_initializer(self, name: str, tensor: StoredTensor) -> str:

@@ -28,9 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AnyRow = Row[*tuple[Any, ...]]
 
-BUSY_TIMEOUT = timedelta(
-    seconds=30
-)  # only another process can make us wait: a migration, or a second API worker's commit
+BUSY_TIMEOUT = timedelta(seconds=30)
+"""Only another process can make us wait: its migration, or its commits."""
 
 
 def utc_now() -> datetime:

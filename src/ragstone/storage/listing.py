@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Select, func, tuple_
+from sqlalchemy import BigInteger, Column, Select, Text, func, tuple_
 
 from ragstone.core.errors import InvalidRequest
 from ragstone.core.filters import METADATA_PREFIX, Filter, epoch_micros, matches
@@ -13,7 +13,7 @@ from ragstone.core.models import Document, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.rows import DOCUMENTS, document_from, shown, status_is
-from ragstone.storage.tables import documents, from_micros, title_key
+from ragstone.storage.tables import documents, title_key
 
 _BATCH = 200  # rows that are read ahead while a filter looks for the ones that pass
 _FILTERED = (
@@ -52,9 +52,8 @@ class _Order:
         if after is None:
             return listing
         value, document_id = after
-        last = tuple_(
-            from_micros(value) if self.is_by_time else value, document_id, types=[c.type for c in key]
-        )
+        # As stored: a forged number may be no moment that a datetime can hold.
+        last = tuple_(value, document_id, types=[BigInteger() if self.is_by_time else Text(), Text()])
         return listing.where(tuple_(*key) < last if self.is_descending else tuple_(*key) > last)
 
 

@@ -52,12 +52,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
         """From the database."""
-        return None if value is None else from_micros(value)
-
-
-def from_micros(micros: int) -> datetime:
-    """The moment of so many microseconds since the epoch."""
-    return _EPOCH + timedelta(microseconds=micros)
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
 def title_key(title: str) -> str:

@@ -166,18 +166,26 @@ class ListPromises:
             for sort in ("created_at", "title"):
                 await refusal(one_page(manifest, sort=sort, cursor=forged), InvalidCursor)
 
+    async def test_a_cursor_may_name_any_moment(self, manifest: Manifest) -> None:
+        """A well-formed key that no document has is a place in the list like any other."""
+        await upload(manifest)
+        for micros in (-(2**63), 0, 2**62, 2**63 - 1):
+            cursor = encoded(["documents created_at", micros, "x"])
+            assert len((await one_page(manifest, cursor=cursor)).items) == (micros <= 0)
+
     async def test_an_unknown_sort_is_refused(self, manifest: Manifest) -> None:
         """By name."""
         error = await refusal(one_page(manifest, sort="size"), InvalidRequest)
         assert "size" in error.message
 
 
+def encoded(value: object) -> str:
+    """As cursors are."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
 def forged_cursors() -> list[str]:
     """Strings that no list issued."""
-
-    def encoded(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
-
     names = ["documents created_at", "documents title"]
     keys: list[list[object]] = [
         [],

@@ -55,6 +55,23 @@ class PurgePromises:
         assert len(blobs) == 6
         assert (await manifest.counts())["versions"] == 1 + 1 + 10
 
+    async def test_a_version_is_not_forgotten_before_its_points_are_gone(self, manifest: Manifest) -> None:
+        """Whatever the order of the purges."""
+        for n in range(13):
+            await make_ready(manifest, content=f"content {n}")
+        targets = await manifest.purge_targets(100)
+        newest_first = sorted(targets, key=lambda target: -(target.version or 0))
+
+        async def delete_blob(_sha256: str) -> bool:
+            return True
+
+        for target in newest_first[:-1]:
+            await manifest.finish_purge(target, 3, delete_blob)
+        assert await manifest.purge_targets(100) == newest_first[-1:]
+        assert len(await manifest.live_versions()) == 2
+        await manifest.finish_purge(newest_first[-1], 3, delete_blob)
+        assert (await manifest.counts())["versions"] == 1 + 10
+
     async def test_shared_bytes_go_with_their_last_reference(self, manifest: Manifest) -> None:
         """Of any document, collection and tenant, as original or as text."""
         await manifest.create_collection("someone", "default", "")

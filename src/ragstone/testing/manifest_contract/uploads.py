@@ -173,6 +173,15 @@ class UploadPromises:
         await small_manifest.claim_tasks(1)
         assert (await upload(small_manifest, "3")).job is not None
 
+    async def test_a_refused_version_leaves_its_document_as_it_was(self, small_manifest: Manifest) -> None:
+        """Nothing is pending, and its identity still works."""
+        ready = await make_ready(small_manifest, "ready")
+        for n in range(3):
+            await upload(small_manifest, f"{n}")
+        await refusal(upload(small_manifest, "ready", "newer"), QueueFull)
+        assert await small_manifest.get_document(TENANT, ready.id) == ready
+        assert (await upload(small_manifest, "ready")).document == ready
+
     async def test_a_re_index_is_refused_when_the_queue_is_full(self, small_manifest: Manifest) -> None:
         """As an upload is."""
         ready = await make_ready(small_manifest)
