@@ -101,7 +101,7 @@ class Api:
 @asynccontextmanager
 async def api_of(port: int, *, callers: int = CALLERS) -> AsyncIterator[Api]:
     """The API of a server that is ready."""
-    connections = [await Connection.open(port) for _ in range(callers)]
+    connections = [Connection(port) for _ in range(callers)]
     try:
         yield Api(connections)
     finally:

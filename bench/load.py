@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import uvloop
 
@@ -23,26 +23,28 @@ class UnexpectedStatus(Exception):
     """A reply that the bench cannot go on with."""
 
 
-@dataclass(slots=True)
 class Connection:
     """One request at a time; the server must send Content-Length. Raises OSError kinds when the peer leaves."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    host: str
+    def __init__(self, port: int):
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    @classmethod
-    async def open(cls, port: int) -> Self:
-        """To a server on loopback."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MAX_HEAD_BYTES)
-        return cls(reader, writer, f"127.0.0.1:{port}")
+    async def open(self) -> None:
+        """Connect, again if the server closed the idle connection."""
+        await self.close()
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=MAX_HEAD_BYTES)
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a whole request; status and body of the reply."""
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
+        if self._streams is None or self._streams[0].at_eof():
+            await self.open()
+        assert self._streams is not None
+        reader, writer = self._streams
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
         length = _content_length(head)
-        return int(head[9:12]), await self.reader.readexactly(length) if length else b""
+        return int(head[9:12]), await reader.readexactly(length) if length else b""
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send JSON, get JSON. Raises UnexpectedStatus for 400 and above."""
@@ -56,13 +58,16 @@ class Connection:
     def request(self, method: str, path: str, body: Any = None) -> bytes:
         """The bytes of a request, to be sent as often as wanted."""
         content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Length: {len(content)}\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Length: {len(content)}\r\n"
+        )
         kind = "Content-Type: application/json\r\n" if content else ""
         return f"{head}{kind}\r\n".encode() + content
 
     async def close(self) -> None:
         """Idempotent."""
-        self.writer.close()
+        if self._streams is not None:
+            self._streams[1].close()
 
 
 def _content_length(head: bytes) -> int:
@@ -79,8 +84,9 @@ def run_on_uvloop(main: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Connection]:
     """A connection for a block."""
-    connection = await Connection.open(port)
+    connection = Connection(port)
     try:
+        await connection.open()
         yield connection
     finally:
         await connection.close()
@@ -108,7 +114,9 @@ async def run_load(
     port: int, path: str, bodies: Sequence[dict[str, Any]], *, concurrency: int, seconds: float
 ) -> Load:
     """`concurrency` callers that each send the next body as soon as they have their reply."""
-    load, connections = Load(), [await Connection.open(port) for _ in range(concurrency)]
+    load, connections = Load(), [Connection(port) for _ in range(concurrency)]
+    for connection in connections:
+        await connection.open()
     requests = [connections[0].request("POST", path, body) for body in bodies]
     started = time.perf_counter()
     until = started + seconds

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load import Connection, UnexpectedStatus
+from bench.load import UnexpectedStatus, connected
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -143,15 +143,10 @@ def free_port() -> int:
 
 async def _answers(port: int, path: str) -> bool:
     try:
-        connection = await Connection.open(port)
-    except OSError:
-        return False
-    try:
-        await connection.call("GET", path)
+        async with connected(port) as connection:
+            await connection.call("GET", path)
     except (OSError, EOFError, UnexpectedStatus):
         return False
-    finally:
-        await connection.close()
     return True
 
 

@@ -26,17 +26,17 @@ class Api:
         check_reply(response)
         return response
 
-    async def get(self, path: str, status: int = 200, **params: Any) -> Json:
+    async def get(self, path: str, expected: int = 200, /, **params: Any) -> Json:
         """GET and expect a status."""
-        return await self._expect(status, "GET", path, params=params or None)
+        return await self._expect(expected, "GET", path, params=params or None)
 
     async def post(self, path: str, body: Any, status: int = 200) -> Json:
         """POST JSON and expect a status."""
         return await self._expect(status, "POST", path, json=body)
 
-    async def delete(self, path: str, status: int = 200, **params: Any) -> Json:
+    async def delete(self, path: str, expected: int = 200, /, **params: Any) -> Json:
         """DELETE and expect a status."""
-        return await self._expect(status, "DELETE", path, params=params or None)
+        return await self._expect(expected, "DELETE", path, params=params or None)
 
     async def refused(self, method: str, path: str, status: int, **request: Any) -> Json:
         """Expect an error; returns its inner object."""
@@ -76,6 +76,15 @@ class Api:
     async def ready_text(self, text: str, **fields: Any) -> Json:
         """Upload a text and wait until it is searchable."""
         return _ready(await self.settled(await self.upload_text(text, **fields)))
+
+    async def all_ready(self, collection: str, texts: Mapping[str, str], **fields: Any) -> dict[str, Json]:
+        """Upload texts by their sources, in this order, and wait for them together."""
+        uploads = [
+            await self.upload_text(text, source=source, collection=collection, **fields)
+            for source, text in texts.items()
+        ]
+        documents = await asyncio.gather(*(self.settled(upload) for upload in uploads))
+        return dict(zip(texts, map(_ready, documents), strict=True))
 
     async def ready(self, content: bytes, filename: str = "file.txt", **fields: str) -> Json:
         """Upload a file and wait until it is searchable."""

@@ -26,9 +26,17 @@ Ask a question. Read the answer. Follow the citation.
 """
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guide(api: Api) -> dict[str, Any]:
+    """A document that is only looked at, shared by the module."""
+    return await api.ready(GUIDE.encode(), "guide.md", collection=await api.new_collection())
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def guide(api: Api, collection: str) -> dict[str, Any]:
-    return await api.ready(GUIDE.encode(), "guide.md", collection=collection)
+async def doomed(api: Api, collection: str) -> dict[str, Any]:
+    """A document of one test alone, with bytes that no other has."""
+    text = f"# Guide of {collection}\n\nRun the installer first.\n"
+    return await api.ready(text.encode(), "guide.md", collection=collection)
 
 
 class TestReading:
@@ -88,16 +96,22 @@ class TestReading:
 
 
 class TestList:
-    @pytest_asyncio.fixture(loop_scope="session")
+    @pytest_asyncio.fixture(scope="class", loop_scope="session")
+    async def collection(self, api: Api) -> str:
+        """Shared by the class."""
+        return await api.new_collection()
+
+    @pytest_asyncio.fixture(scope="class", loop_scope="session")
     async def library(self, api: Api, collection: str) -> list[dict[str, Any]]:
         """Five documents, oldest first."""
         metadata = [{"n": 1, "tag": ["a", "b"]}, {"n": 2.5}, {"n": "1"}, {"n": None}, {"a.b": 'q"x', "n": True}]
-        return [
-            await api.ready_text(
-                f"Text number {number}.", collection=collection, source=f"s{number}", title=f"T{9 - number}", metadata=said
+        uploads = [
+            await api.upload_text(
+                f"Text number {at}.", collection=collection, source=f"s{at}", title=f"T{9 - at}", metadata=said
             )
-            for number, said in enumerate(metadata)
+            for at, said in enumerate(metadata)
         ]
+        return [await api.settled(upload) for upload in uploads]
 
     async def ids(self, api: Api, collection: str, **params: Any) -> list[str]:
         return [item["id"] for item in (await api.get("/documents", collection=collection, **params))["items"]]
@@ -126,25 +140,31 @@ class TestList:
 
         assert pages == whole
 
-    async def test_a_page_does_not_shift_when_documents_arrive(
+    async def test_a_page_does_not_shift_when_documents_arrive(self, api: Api) -> None:
+        own = await api.new_collection()
+        ids = [(await api.upload_text(f"Number {at}.", collection=own))["document"]["id"] for at in range(4)]
+        first = await api.get("/documents", collection=own, limit=2)
+        await api.upload_text("A late one.", collection=own)
+
+        second = await api.get("/documents", collection=own, limit=2, cursor=first["next_cursor"])
+
+        assert [item["id"] for item in first["items"] + second["items"]] == ids[::-1]
+
+    async def test_by_status(self, api: Api) -> None:
+        own = await api.new_collection()
+        failed = await api.settled(await api.upload(b" ", collection=own))
+        ready = await api.ready_text("Cats sleep.", collection=own)
+
+        assert await self.ids(api, own, status="failed") == [failed["id"]]
+        assert await self.ids(api, own, status="ready") == [ready["id"]]
+        assert await self.ids(api, own, status="queued") == []
+
+    async def test_by_part_of_the_title_in_any_case(
         self, api: Api, collection: str, library: list[dict[str, Any]]
     ) -> None:
-        first = await api.get("/documents", collection=collection, limit=2)
-        await api.ready_text("A late one.", collection=collection)
-
-        second = await api.get("/documents", collection=collection, limit=2, cursor=first["next_cursor"])
-
-        assert [item["id"] for item in second["items"]] == [library[2]["id"], library[1]["id"]]
-
-    async def test_by_status_and_part_of_the_title(
-        self, api: Api, collection: str, library: list[dict[str, Any]]
-    ) -> None:
-        failed = await api.settled(await api.upload(b" ", collection=collection))
-
-        assert await self.ids(api, collection, status="failed") == [failed["id"]]
-        assert len(await self.ids(api, collection, status="ready")) == 5
         assert await self.ids(api, collection, title="t8") == [library[1]["id"]]
         assert await self.ids(api, collection, title="%") == []
+        assert await self.ids(api, collection, title="_8") == []
 
     @pytest.mark.parametrize(
         "condition",
@@ -248,13 +268,13 @@ def fields_of(document: dict[str, Any]) -> dict[str, Any]:
 
 class TestReindex:
     async def test_the_stored_bytes_become_a_new_version(
-        self, api: Api, collection: str, guide: dict[str, Any], embedder: CountingEmbedder
+        self, api: Api, collection: str, doomed: dict[str, Any], embedder: CountingEmbedder
     ) -> None:
         before = len(embedder.embedded)
 
-        document = await api.settled(await api.post(f"/documents/{guide['id']}/reindex", None, 202))
+        document = await api.settled(await api.post(f"/documents/{doomed['id']}/reindex", None, 202))
 
-        assert (document["id"], document["version"], document["status"]) == (guide["id"], 2, "ready")
+        assert (document["id"], document["version"], document["status"]) == (doomed["id"], 2, "ready")
         assert len(embedder.embedded) - before == document["chunks"]
         assert {found["version"] for found in await api.search("installer", collection=collection)} == {2}
 
@@ -272,37 +292,37 @@ class TestReindex:
 
 class TestDelete:
     async def test_the_receipt_tells_what_went_and_that_it_was_read_back(
-        self, api: Api, guide: dict[str, Any]
+        self, api: Api, doomed: dict[str, Any]
     ) -> None:
-        receipt = await api.delete(f"/documents/{guide['id']}")
+        receipt = await api.delete(f"/documents/{doomed['id']}")
 
         assert receipt == {
-            "document_id": guide["id"],
+            "document_id": doomed["id"],
             "versions": 1,
-            "points_deleted": guide["chunks"],
+            "points_deleted": doomed["chunks"],
             "blobs_deleted": 2,
             "verified_absent": True,
             "job": None,
         }
 
     async def test_it_is_gone_from_everywhere_at_once(
-        self, api: Api, collection: str, guide: dict[str, Any]
+        self, api: Api, collection: str, doomed: dict[str, Any]
     ) -> None:
-        await api.delete(f"/documents/{guide['id']}")
+        await api.delete(f"/documents/{doomed['id']}")
 
         for part in ("", "/content", "/text", "/chunks"):
-            await api.refused("GET", f"/documents/{guide['id']}{part}", 404)
-        await api.refused("POST", f"/documents/{guide['id']}/reindex", 404)
+            await api.refused("GET", f"/documents/{doomed['id']}{part}", 404)
+        await api.refused("POST", f"/documents/{doomed['id']}/reindex", 404)
         assert (await api.get("/documents", collection=collection))["items"] == []
         assert (await api.get(f"/collections/{collection}"))["documents"] == 0
         assert await api.search("installer", collection=collection) == []
         answer = await api.query("installer", collection=collection)
         assert (answer["reason"], answer["sources"], answer["citations"]) == ("no_results", [], [])
 
-    async def test_a_second_delete_is_404(self, api: Api, guide: dict[str, Any]) -> None:
-        await api.delete(f"/documents/{guide['id']}")
+    async def test_a_second_delete_is_404(self, api: Api, doomed: dict[str, Any]) -> None:
+        await api.delete(f"/documents/{doomed['id']}")
 
-        assert (await api.refused("DELETE", f"/documents/{guide['id']}", 404))["code"] == "document_not_found"
+        assert (await api.refused("DELETE", f"/documents/{doomed['id']}", 404))["code"] == "document_not_found"
 
     async def test_a_document_can_be_deleted_while_it_is_queued_or_in_work(self, api: Api, collection: str) -> None:
         text = "\n\n".join(f"Paragraph {number} is about cats." for number in range(500))
@@ -323,13 +343,13 @@ class TestDelete:
         assert (receipt["verified_absent"], receipt["points_deleted"]) == (True, 0)
 
     async def test_after_a_delete_the_same_source_is_a_new_document(
-        self, api: Api, collection: str, guide: dict[str, Any]
+        self, api: Api, collection: str, doomed: dict[str, Any]
     ) -> None:
-        await api.delete(f"/documents/{guide['id']}")
+        await api.delete(f"/documents/{doomed['id']}")
 
-        again = await api.ready(GUIDE.encode(), "guide.md", collection=collection)
+        again = await api.ready(b"Run the installer first.", "guide.md", collection=collection)
 
-        assert again["id"] != guide["id"]
+        assert again["id"] != doomed["id"]
         assert again["version"] == 1
 
     async def test_a_missing_document_is_404(self, api: Api) -> None:
@@ -386,7 +406,9 @@ class TestDownloads:
 
         assert (response.status_code, response.content) == (206, GUIDE.encode()[2:7])
 
-    async def test_an_impossible_part_is_refused_in_our_shape(self, api: Api, guide: dict[str, Any]) -> None:
+    async def test_an_impossible_part_is_refused(self, api: Api, guide: dict[str, Any]) -> None:
+        """As RFC 9110 has it: 416 without a body, or the whole where the range makes no sense."""
         for wanted in ("bytes=999999-", "bytes=5-1", "lines=1-2", "bytes=" + ",".join(["0-0"] * 10_000)):
-            response = await api.call("GET", f"/documents/{guide['id']}/content", headers={"Range": wanted})
+            response = await api.http.get(f"/documents/{guide['id']}/content", headers={"Range": wanted})
             assert response.status_code in (200, 206, 400, 416)
+            assert len(response.content) <= len(GUIDE.encode())

@@ -44,7 +44,7 @@ class TestBodies:
     @pytest.mark.parametrize("path", ["/query", "/search", "/collections", "/documents"])
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{", b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 50_000, b"\x00", b"'x'"],
+        [b"{", b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 50_000, b"\x00", b"'x'"],
     )
     async def test_what_is_not_json_is_400(self, api: Api, path: str, content: bytes) -> None:
         headers = {"content-type": "application/json"}
@@ -101,6 +101,7 @@ class Collector(logging.Handler):
 def logged() -> Iterator[list[str]]:
     collector, root = Collector(), logging.getLogger()
     level = root.level
+    collector.addFilter(lambda record: not record.name.startswith(("httpx2", "httpcore2")))  # the tests' own client
     root.addHandler(collector)
     root.setLevel(logging.DEBUG)
     yield collector.lines

@@ -79,7 +79,7 @@ async def test_a_file_is_stored_under_its_hash_and_its_name_made_harmless(
     assert snapshot(data_dir.parent, without=data_dir) == before
     if reply.status != 202:
         return
-    document = await api.settled(reply.json)
+    document = reply.json["document"]
     shown = document["filename"]
     assert shown == document["source"]
     assert 1 <= len(shown) <= 255

@@ -221,31 +221,37 @@ class TestFilters:
 
         assert "8" in error["message"]
 
-    @pytest.mark.parametrize(
-        "key",
-        [
-            "a.b", "a[0]", "a[]", 'q"uote', "it's", "back\\slash", "$where", "{}", "*", "a b", "é🙂", "-", "0",
+    async def test_any_metadata_key_is_one_literal_key(self, api: Api, collection: str) -> None:
+        keys = [
+            "a.b", "a[0]", "a[]", 'q"uote', "it's", "back\\slash", "$where", "{}", "*", "a b", "é🙂", "-", "0", "a",
             "metadata", "'; DROP TABLE documents; --", "%s", "\n", "k" * 256,
-        ],
-    )  # fmt: skip
-    async def test_any_metadata_key_is_one_literal_key(self, api: Api, collection: str, key: str) -> None:
-        await api.ready_text("Cats sleep.", collection=collection, metadata={key: "x"})
-        await api.ready_text("Cats sleep.", collection=collection, metadata={"other": "x"})
-        condition = {"field": f"metadata.{key}", "eq": "x"}
+        ]  # fmt: skip
+        uploads = [
+            await api.upload_text("Cats sleep.", collection=collection, source=str(at), metadata={key: "x"})
+            for at, key in enumerate(keys)
+        ]
+        documents = [await api.settled(upload) for upload in uploads]
 
-        found = await api.search("cats", collection=collection, filter=condition)
-        listed = await api.get("/documents", collection=collection, filter=json.dumps(condition))
+        for key, document in zip(keys, documents, strict=True):
+            condition = {"field": f"metadata.{key}", "eq": "x"}
+            found = await api.search("cats", collection=collection, filter=condition, top_k=50)
+            listed = await api.get("/documents", collection=collection, filter=json.dumps(condition))
+            assert [hit["document_id"] for hit in found] == [document["id"]], key
+            assert [item["id"] for item in listed["items"]] == [document["id"]], key
 
-        assert len(found) == len(listed["items"]) == 1
+    async def test_any_text_value_is_compared_as_it_is(self, api: Api, collection: str) -> None:
+        values = [".*", "(a+)+$", "[", "%", "_", "'", '"', "\\", "\n", "", " ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "A", "a"]
+        uploads = [
+            await api.upload_text("Cats sleep.", collection=collection, source=str(at), metadata={"a": value})
+            for at, value in enumerate(values)
+        ]
+        for upload in uploads:
+            await api.settled(upload)
 
-    @pytest.mark.parametrize("value", [".*", "(a+)+$", "[", "%", "_", "'", '"', "\\", "\n", "", " "])
-    async def test_any_text_value_is_compared_as_it_is(self, api: Api, collection: str, value: str) -> None:
-        await api.ready_text("Cats sleep.", collection=collection, metadata={"a": value})
-        await api.ready_text("Cats sleep.", collection=collection, metadata={"a": "aaaaaaaaaaaaaaaaaaaaaaaaaa!"})
-
-        found = await api.search("cats", collection=collection, filter={"field": "metadata.a", "eq": value})
-
-        assert [hit["metadata"]["a"] for hit in found] == [value]
+        for value in values:
+            condition = {"field": "metadata.a", "eq": value}
+            found = await api.search("cats", collection=collection, filter=condition, top_k=50)
+            assert [hit["metadata"]["a"] for hit in found] == [value]
 
     async def test_a_filter_at_its_bounds_is_served(self, api: Api, collection: str) -> None:
         await api.ready_text("Cats sleep.", collection=collection, metadata={"a": 999})

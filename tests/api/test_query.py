@@ -25,7 +25,13 @@ Parcels are shipped from Hamburg every morning. The parcel service collects them
 QUESTION = "Are refunds paid within fourteen days of the return?"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def collection(api: Api) -> str:
+    """A collection with the policy, shared by the module."""
+    return await api.new_collection()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def policy(api: Api, collection: str) -> dict[str, Any]:
     return await api.ready(POLICY.encode(), "policy.md", collection=collection, metadata='{"team": "support"}')
 
@@ -77,8 +83,8 @@ async def test_an_answer_has_all_its_members(api: Api, collection: str, policy: 
 
 
 class TestAbstention:
-    async def test_no_documents_no_answer(self, api: Api, collection: str) -> None:
-        answer = await api.query(QUESTION, collection=collection)
+    async def test_no_documents_no_answer(self, api: Api) -> None:
+        answer = await api.query(QUESTION, collection=await api.new_collection())
 
         assert (answer["abstained"], answer["reason"], answer["grounded"]) == (True, "no_results", "none")
         assert answer["citations"] == answer["sources"] == answer["unsupported"] == []

@@ -7,6 +7,8 @@ import pytest_asyncio
 
 from tests.apiclient import Api
 
+Library = dict[str, dict[str, Any]]
+
 TEXTS = {
     "cats": "Cats sleep most of the day.",
     "dogs": "Dogs bark at night.",
@@ -15,15 +17,19 @@ TEXTS = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def library(api: Api, collection: str) -> dict[str, dict[str, Any]]:
-    return {
-        source: await api.ready_text(text, collection=collection, source=source, metadata={"kind": source[:4]})
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def collection(api: Api) -> str:
+    """A collection with the texts, shared by the module."""
+    return await api.new_collection()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def library(api: Api, collection: str) -> Library:
+    uploads = {
+        source: await api.upload_text(text, collection=collection, source=source, metadata={"kind": source[:4]})
         for source, text in TEXTS.items()
     }
-
-
-Library = dict[str, dict[str, Any]]
+    return {source: await api.settled(upload) for source, upload in uploads.items()}
 
 
 async def test_the_best_passage_comes_first_with_all_its_facts(
@@ -70,27 +76,28 @@ async def test_the_legs_of_a_hybrid_search_say_what_each_says_alone(
             assert both[hit["chunk_id"]][leg] == pytest.approx(hit["score"], abs=1e-4)
 
 
-async def test_equal_scores_are_ordered_by_id(api: Api, collection: str) -> None:
-    for number in range(6):
-        await api.ready_text("The very same text.", collection=collection, source=str(number))
+async def test_equal_scores_are_ordered_by_id(api: Api) -> None:
+    jars = await api.new_collection()
+    await api.all_ready(jars, {str(number): "A jar of marmalade." for number in range(6)})
 
     for mode in ("hybrid", "dense", "sparse"):
-        ids = [hit["chunk_id"] for hit in await api.search("same", collection=collection, mode=mode, top_k=10)]
+        ids = [hit["chunk_id"] for hit in await api.search("marmalade", collection=jars, mode=mode, top_k=10)]
         assert ids == sorted(ids)
         assert len(ids) == 6
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "dense", "sparse"])
-async def test_pages_are_the_parts_of_one_list(api: Api, collection: str, mode: str) -> None:
-    for number in range(12):
-        await api.ready_text(f"Box {number} holds {'cats ' * (number + 1)}.", collection=collection, source=str(number))
-    wanted = {"collection": collection, "mode": mode}
+async def test_pages_are_the_parts_of_one_list(api: Api) -> None:
+    boxes = await api.new_collection()
+    await api.all_ready(boxes, {str(n): f"Box {n} holds {'cats ' * (n + 1)}." for n in range(12)})
 
-    whole = [hit["chunk_id"] for hit in await api.search("cats in a box", top_k=12, **wanted)]
-    pages = [await api.search("cats in a box", top_k=5, offset=offset, **wanted) for offset in (0, 5, 10, 15)]
+    for mode in ("hybrid", "dense", "sparse"):
+        wanted = {"collection": boxes, "mode": mode}
+        whole = [hit["chunk_id"] for hit in await api.search("cats in a box", top_k=12, **wanted)]
+        pages = [await api.search("cats in a box", top_k=5, offset=offset, **wanted) for offset in (0, 5, 10, 15)]
 
-    assert [hit["chunk_id"] for page in pages for hit in page] == whole
-    assert [hit["n"] for hit in pages[1]] == [1, 2, 3, 4, 5]
+        assert [hit["chunk_id"] for page in pages for hit in page] == whole
+        assert len(whole) == 12
+        assert [hit["n"] for hit in pages[1]] == [1, 2, 3, 4, 5]
 
 
 async def test_the_text_can_be_left_out(api: Api, collection: str, library: Library) -> None:
@@ -112,15 +119,14 @@ async def test_a_filter_narrows_both_legs_and_the_statistics_behind_them(
 async def test_a_collections_ranking_does_not_depend_on_another(api: Api, collection: str, library: Library) -> None:
     before = await api.search("cats sleep", collection=collection)
     other = await api.new_collection()
-    for number in range(5):
-        await api.ready_text("Cats cats cats sleep.", collection=other, source=str(number))
+    await api.all_ready(other, {str(number): "Cats cats cats sleep." for number in range(5)})
 
     assert await api.search("cats sleep", collection=collection) == before
     assert {hit["document_id"] for hit in before} <= {document["id"] for document in library.values()}
 
 
-async def test_an_empty_collection_finds_nothing(api: Api, collection: str) -> None:
-    assert await api.search("anything", collection=collection) == []
+async def test_an_empty_collection_finds_nothing(api: Api) -> None:
+    assert await api.search("anything", collection=await api.new_collection()) == []
 
 
 async def test_an_unknown_collection_is_404(api: Api) -> None:

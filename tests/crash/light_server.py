@@ -1,8 +1,9 @@
 """`ragstone serve` with a hashing embedder and quick flushes: what is killed often should start and settle quickly."""
 
-import asyncio
 import sys
 from pathlib import Path
+
+import uvloop
 
 from ragstone.bootstrap import build_container
 from ragstone.cli.serve import serve_container
@@ -24,4 +25,4 @@ async def main(data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    uvloop.run(main(Path(sys.argv[1])))

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 import ragstone
 from ragstone import bootstrap
 from ragstone.cli import commands, main
-from ragstone.cli.client import ApiClient, ReplyError
+from ragstone.cli.client import ApiClient
+from ragstone.cli.failure import CommandFailed
 from ragstone.config.settings import setting_names
 from ragstone.storage.data_directory import DataDirectory
 
@@ -126,7 +127,7 @@ class TestIngest:
             async def call(self, method: str, path: str, **request: object) -> dict[str, object]:
                 self.calls += 1
                 if self.calls < 3:
-                    raise ReplyError("queue_full: wait", retry_after_s=0.01)
+                    raise CommandFailed("queue_full: wait", retry_after_s=0.01)
                 return {"job": {"id": "j"}}
 
         _, job_id = asyncio.run(_upload(Busy(), docs / "refunds.md", "default"))  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import pytest
 from ragstone.core.errors import DataDirectoryInUse, EngineUnavailable, FingerprintChanged, StartupError
 from ragstone.core.filters import And, Filter
 from ragstone.core.models import Point, Scope
+from ragstone.testing.refusal import refusal
 from ragstone.testing.vector_store_contract.scenes import (
     DIMENSION,
     axis,
@@ -180,15 +181,18 @@ async def test_an_engine_that_cannot_come_back_is_unavailable_until_it_can(folde
         layout.write_text("{}")
         kill_engine(folder)
 
-        with pytest.raises(EngineUnavailable) as failure:
-            while True:
-                await store.count(scope)
-        assert failure.value.retryable
+        failure = await refusal(keep_counting(store, scope), EngineUnavailable)
+        assert failure.retryable
         assert not await store.is_healthy()
 
         layout.write_text(good)
         await until(store.is_healthy)
         assert await store.count(scope) == 1
+
+
+async def keep_counting(store: EdgeVectorStore, scope: Scope) -> None:
+    while True:
+        await store.count(scope)
 
 
 async def test_a_cancelled_caller_does_not_disturb_the_others(store: EdgeVectorStore, folder: Path) -> None:

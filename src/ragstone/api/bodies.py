@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, UploadFile
 
-from ragstone.core.errors import InvalidRequest, MalformedBody, RagstoneError
+from ragstone.core.errors import InvalidRequest, MalformedBody, RagstoneError, UnsupportedMediaType
 from ragstone.services.documents import ReceivedFile
 
 MAX_FILES = 100
@@ -45,16 +45,24 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """Routes with a JSON body."""
+    """Routes with a JSON body, or none."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Hand a JsonRequest to FastAPI's own handler."""
         handler = super().get_route_handler()
+        has_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            if has_body and media_type(request) != "application/json":
+                raise UnsupportedMediaType("send application/json")
             return await handler(JsonRequest(request.scope, request.receive))
 
         return handle
+
+
+def media_type(request: Request) -> str:
+    """The Content-Type without its parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_form(request: Request) -> FormData:

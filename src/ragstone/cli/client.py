@@ -6,17 +6,12 @@ from typing import Any
 
 import httpx2
 
+from ragstone.cli.failure import CommandFailed
 from ragstone.config.settings import Settings
-from ragstone.core.errors import DataDirectoryInUse, RagstoneError, Unavailable
+from ragstone.core.errors import DataDirectoryInUse
 from ragstone.storage.data_directory import owner_of
 
 TIMEOUT_S = 120.0
-
-
-class ReplyError(RagstoneError):
-    """The API answered with an error."""
-
-    code = "api_error"
 
 
 class ApiClient:
@@ -26,15 +21,15 @@ class ApiClient:
         self._http = http
 
     async def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """Raises ReplyError, Unavailable."""
+        """Raises CommandFailed."""
         try:
             response = await self._http.request(method, path, **request)
         except httpx2.TransportError as error:
-            raise Unavailable(f"the server at {self._http.base_url} does not answer") from error
+            raise CommandFailed(f"the server at {self._http.base_url} does not answer") from error
         body: dict[str, Any] = response.json()
         if response.status_code >= 400 and "error" in body:
             wait = response.headers.get("retry-after")
-            raise ReplyError(
+            raise CommandFailed(
                 f"{body['error']['code']}: {body['error']['message']}",
                 retry_after_s=None if wait is None else float(wait),
             )

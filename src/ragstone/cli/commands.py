@@ -1,6 +1,5 @@
 """The commands: parse arguments, call, print. What they do lies in the modules beside this one."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Coroutine
@@ -29,12 +28,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the API's reply as i
 
 def main() -> None:
     """Run a command; a failure we know is one sentence and exit 1, not a trace."""
+    from ragstone.cli.failure import CommandFailed
     from ragstone.core.errors import RagstoneError
 
     try:
         app()
-    except RagstoneError as error:
-        typer.secho(f"ragstone: {error.message}", fg="red", err=True)
+    except (RagstoneError, CommandFailed) as error:
+        typer.secho(f"ragstone: {error}", fg="red", err=True)
         sys.exit(1)
 
 
@@ -138,4 +138,6 @@ def _settings(**given: Any) -> Any:
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)

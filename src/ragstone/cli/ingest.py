@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ragstone.cli.client import ApiClient, ReplyError, open_client
+from ragstone.cli.client import ApiClient, open_client
+from ragstone.cli.failure import CommandFailed
 from ragstone.cli.render import table_of
 from ragstone.config.settings import Settings
 
@@ -81,7 +82,7 @@ async def _upload(client: ApiClient, path: Path, collection: str) -> tuple[Outco
     while True:
         try:
             reply = await _send(client, path, collection)
-        except ReplyError as error:
+        except CommandFailed as error:
             if error.retry_after_s is None:
                 return Outcome(path, error.message), None
             await asyncio.sleep(error.retry_after_s)

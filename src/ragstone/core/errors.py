@@ -1,15 +1,16 @@
 """The catalogue of failures: one small class each, with its stable code, HTTP status and whether a retry can help.
 
 RagstoneError
-├── InvalidRequest ── MalformedBody, InvalidFilter, InvalidCursor
-├── NotFound ── DocumentNotFound, CollectionNotFound, JobNotFound, RouteNotFound
-├── Conflict ── CollectionExists, CollectionNotEmpty, DocumentExists
-├── Refused ── ForbiddenHost, ForbiddenOrigin, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
-├── Unavailable ── EngineUnavailable, EmbedderUnavailable, QueueFull, ShuttingDown
-├── DeadlineExceeded
-├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled
-├── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
-└── InternalError
+├── InternalError
+├── InvalidRequest ── InvalidFilter, InvalidCursor
+├── MalformedBody, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+├── ForbiddenHost, ForbiddenOrigin
+├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
+├── Conflict ── CollectionExists, CollectionNotEmpty
+├── Unavailable ── EngineUnavailable, EmbedderUnavailable
+├── QueueFull, DeadlineExceeded, WorkerDied
+├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing
+└── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
 
 Each code has a heading in docs/troubleshooting.md (a test keeps this so).
 """
@@ -187,12 +188,6 @@ class QueueFull(RagstoneError):
         super().__init__(message, details=details, retry_after_s=retry_after_s)
 
 
-class ShuttingDown(Unavailable):
-    """The server is on its way out."""
-
-    code = "shutting_down"
-
-
 class DeadlineExceeded(RagstoneError):
     """The request's time is up."""
 
@@ -228,12 +223,6 @@ class ParseLimit(IngestError):
     """Parsing hit its limit of memory, CPU, wall time or output."""
 
     code = "parse_limit"
-
-
-class UnsafeXml(IngestError):
-    """The document declares XML entities or external parts."""
-
-    code = "unsafe_xml"
 
 
 class Poison(IngestError):
@@ -305,7 +294,7 @@ class InvalidSetting(StartupError):
 
 
 def catalogue() -> list[type[RagstoneError]]:
-    """Every class that can reach a user, sorted by code; abstract parents without a code of their own left out."""
+    """Every class of this module, sorted by code."""
     found: dict[str, type[RagstoneError]] = {}
     pending: list[type[RagstoneError]] = [RagstoneError]
     while pending:

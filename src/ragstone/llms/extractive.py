@@ -7,6 +7,7 @@ from ragstone.core.models import Sentence, Source, Turn
 from ragstone.core.text import readable
 
 WITHIN = 0.08  # of the best sentence's score: what lies closer is shown too
+WITHIN_EXPLAINING = 0.20  # for questions that ask to explain or to list
 MAX_SENTENCES = 3
 MIN_CHARACTERS = 12  # shorter ones are labels, cells and fragments
 SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
@@ -47,7 +48,7 @@ def select_sentences(question: str, sources: Sequence[Source]) -> list[tuple[Sou
     )
     if not ranked:
         return []
-    floor = 0.0 if _EXPLAINS.match(question) else ranked[0][0].score - WITHIN
+    floor = ranked[0][0].score - (WITHIN_EXPLAINING if _EXPLAINS.match(question) else WITHIN)
     chosen: list[tuple[Sentence, Source]] = []
     for sentence, source in ranked:
         if sentence.score < floor or len(chosen) == MAX_SENTENCES:

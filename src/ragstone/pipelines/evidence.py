@@ -26,6 +26,8 @@ _QUANTITY = re.compile(
 )
 _ENTITY = re.compile(r"^\W*(?:who|whom|whose|where|which (?:person|country|city|company))\b", re.I)
 _NUMBER = re.compile(r"\d")
+_PROSE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+NOT_PROSE = 0.10  # a label, a line of code or a table row answers only when no sentence does
 _INNER_CAPITAL = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
 
 
@@ -98,6 +100,7 @@ class _Features:
     overlap_around: NDArray[np.float64]
     fits_type: NDArray[np.float64]
     cosine: NDArray[np.float64]
+    not_prose: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -114,13 +117,14 @@ class _Features:
             overlap_around=np.array([share(weights, found) for found in around]),
             fits_type=np.array([_fits_type(question.text, sentence.text) for sentence in sentences]),
             cosine=_cosines(question.vector, sentences),
+            not_prose=np.array([float(not _PROSE_END.search(sentence.text)) for sentence in sentences]),
         )
 
     def scores(self) -> NDArray[np.float64]:
         """How well each sentence answers, about 0..1."""
         passage = max(0.0, min(1.0, self.source.score))
         lexical = 0.20 * self.overlap + 0.15 * self.overlap_around + 0.30 * passage + 0.10 * self.fits_type
-        return lexical + 0.25 * np.maximum(self.cosine, 0.0)
+        return lexical + 0.25 * np.maximum(self.cosine, 0.0) - NOT_PROSE * self.not_prose
 
     def scored_source(self) -> Source:
         """The source with its sentences' scores filled in."""

@@ -72,7 +72,7 @@ def owner_of(path: Path) -> Owner | None:
     """Who holds the directory now; None if nobody does."""
     try:
         lock = os.open(path / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:  # not there, or not readable: opening it says so in a sentence
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

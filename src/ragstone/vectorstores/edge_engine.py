@@ -4,6 +4,7 @@ runs where a test wants it. Its own process is `edge_server`; the store that spe
 Every call of Edge holds the interpreter's lock, so calls run one after another whatever the caller does.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -197,7 +198,9 @@ class Engine:
         """
         if len(points) == limit + _TIE_SLACK and points[-1].score == points[limit - 1].score:
             points = self._shard.query(leg(limit + _MANY_TIES))
-        ranked = sorted((-point.score, str(point.id)) for point in points)[:limit]
+        worst = points[limit - 1].score if len(points) > limit else -math.inf
+        scored = ((-score, point) for point in points if (score := point.score) >= worst)
+        ranked = sorted((negated, str(point.id)) for negated, point in scored)[:limit]
         return [id_ for _, id_ in ranked], [-negated for negated, _ in ranked]
 
     def _measure_weights(

@@ -102,8 +102,11 @@ async def get_content(document_id: DocumentId, services: Services, tenant: Tenan
 
 @router.get(
     "/{document_id}/text",
-    response_class=PlainTextResponse,
-    responses=error_responses(403, 404, 422, 503),
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "UTF-8."},
+        **error_responses(403, 404, 422, 503),
+    },
     summary="Get the extracted text",
 )
 async def get_text(document_id: DocumentId, services: Services, tenant: Tenant) -> PlainTextResponse:

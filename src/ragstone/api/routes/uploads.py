@@ -9,7 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from ragstone.api.bodies import form_fields, parse_json, problem_of, read_form, receive_file, safe_filename
+from ragstone.api.bodies import (
+    form_fields,
+    media_type,
+    parse_json,
+    problem_of,
+    read_form,
+    receive_file,
+    safe_filename,
+)
 from ragstone.api.schemas.documents import (
     DocumentReply,
     FailureModel,
@@ -59,7 +67,7 @@ OPENAPI_BODY: dict[str, Any] = {
 
 async def upload(request: Request, services: Container, tenant: str) -> Response:
     """Read the body as what its content type says and upload what it holds."""
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    content_type = media_type(request)
     if content_type == "multipart/form-data":
         form = await read_form(request)
         try:

@@ -78,6 +78,12 @@ class QueryRequest(RequestModel):
     top_k: int = Field(5, ge=1, le=100)
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
+    stream: Literal[False] = Field(False, description="Answers come as JSON; streaming is not there yet.")
+    provider: Literal["extractive"] | None = Field(None, description="Who answers; there is one provider so far.")
+    model: Literal["extractive"] | None = None
+    temperature: float = Field(0.0, ge=0, le=2, allow_inf_nan=False, description="Without effect on `extractive`.")
+    max_tokens: int | None = Field(None, ge=1, description="Without effect on `extractive`.")
+    strict: bool = Field(default=False, description="Fail instead of answering with a part missing.")
     history: list[TurnModel] = Field(default=[], max_length=MAX_TURNS)
     timeout_s: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Lowers the server's limit for this request."
