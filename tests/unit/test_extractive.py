@@ -42,7 +42,7 @@ def test_close_sentences_are_told_in_reading_order_not_in_order_of_score() -> No
 def test_a_question_that_wants_an_explanation_gets_more_sentences() -> None:
     sentences = [(f"Sentence number {word} explains it.", 0.8 - 0.1 * at) for at, word in enumerate("abcdef")]
     distinct = source(
-        1, ("Install the package first.", 0.8), ("Write a settings file.", 0.5), ("Start it up.", 0.3)
+        1, ("Install the package first.", 0.8), ("Write a settings file.", 0.7), ("Then start it up.", 0.65)
     )
 
     assert len(chosen("How do I install it?", distinct)) == 3

@@ -28,7 +28,13 @@ from qdrant_edge import (
 )
 
 from ragstone.core.crash import crash_point
-from ragstone.vectorstores.edge_filters import has_value, number_keys, to_filter
+from ragstone.vectorstores.edge_filters import (
+    AnyCondition,
+    has_value,
+    number_field,
+    number_keys,
+    to_conditions,
+)
 from ragstone.vectorstores.edge_idf import EMPTY_CORPUS, TermWeights
 from ragstone.vectorstores.edge_records import (
     Stored,
@@ -130,7 +136,7 @@ class Engine:
 
     def delete(self, scope: str, where: Condition) -> int:
         """How many went."""
-        return self._delete(Filter(must=[has_value("scope", scope), to_filter(where)]))
+        return self._delete(Filter(must=[has_value("scope", scope), *self._conditions(where)]))
 
     def delete_versions(self, versions: Sequence[str]) -> int:
         """How many went, over all scopes."""
@@ -179,10 +185,9 @@ class Engine:
     def _select(self, scope: str, where: Condition | None, ids: Sequence[str] | None = None) -> Filter | None:
         """None = all points: a scope that has them all to itself is not asked about point by point (at 10,000 points
         a hybrid search takes 1.8 CPU ms instead of 3.2)."""
-        conditions: list[Any] = [] if self._scopes == {scope} else [has_value("scope", scope)]
+        conditions: list[AnyCondition] = [] if self._scopes == {scope} else [has_value("scope", scope)]
         if where is not None:
-            self._index_numbers(where)
-            conditions.append(to_filter(where))
+            conditions += self._conditions(where)
         if ids is not None:
             conditions.append(HasIdCondition(set(ids)))
         return Filter(must=conditions) if conditions else None
@@ -268,14 +273,15 @@ class Engine:
         self._shard.update(UpdateOperation.create_field_index(name, schema))
         self._indexed.add(name)
 
-    def _index_numbers(self, where: Condition) -> None:
+    def _conditions(self, where: Condition) -> list[AnyCondition]:
         """An ordering over a field that many points have gets an index when it is first asked for."""
         for key, token in number_keys(where).items():
-            name = f"numbers.{key}"
+            name = number_field(key)
             if name in self._indexed or len(self._indexed) >= len(INDEXES) + _MAX_NUMBER_INDEXES:
                 continue
             if self._count(Filter(must=[has_value("tokens", token.hex())]), exact=False) > _WORTH_AN_INDEX:
                 self._make_index(name)
+        return to_conditions(where, self._indexed)
 
     def _vacuum(self) -> None:
         """2 CPU s at 100,000 points with half of them gone; 0.1 ms where there is nothing worth doing."""

@@ -1,13 +1,23 @@
 """Filters in Qdrant Edge's terms: the engine's side of `edge_fields`."""
 
+from collections.abc import Collection
+from typing import TypeAlias
+
 from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, MatchValue, RangeFloat
 
 from ragstone.vectorstores.frames import Condition
 
+AnyCondition: TypeAlias = FieldCondition | HasIdCondition | Filter
+
 NOTHING = HasIdCondition(set())
 
 
-def has_value(key: str, *values: str) -> FieldCondition | HasIdCondition:
+def number_field(key: str) -> str:
+    """Where a point keeps the numbers of this key."""
+    return f"numbers.{key}"
+
+
+def has_value(key: str, *values: str) -> AnyCondition:
     """The payload key holds one of these keywords."""
     if not values:
         return NOTHING
@@ -26,23 +36,32 @@ def number_keys(condition: Condition) -> dict[str, bytes]:
     return {}
 
 
-def to_filter(condition: Condition) -> Filter:
-    """The condition as a filter of its own."""
+def to_conditions(condition: Condition, indexed: Collection[str]) -> list[AnyCondition]:
+    """What must all hold, as flat as can be: Edge plans with the conditions on top and walks through nested ones."""
+    if condition[0] == "and":
+        return [found for part in condition[1] for found in to_conditions(part, indexed)]
+    return [_to_condition(condition, indexed)]
+
+
+def _to_condition(condition: Condition, indexed: Collection[str]) -> AnyCondition:
     match condition:
-        case ["and", parts]:
-            return Filter(must=[to_filter(part) for part in parts])
-        case ["or", parts]:
-            return Filter(should=[to_filter(part) for part in parts]) if parts else Filter(must=[NOTHING])
-        case ["not", part]:
-            return Filter(must_not=[to_filter(part)])
-        case ["range", key, operator, number, token]:
-            # The token comes first: points without the field are out before a number is looked at.
-            bounds = RangeFloat(**{operator: number})
-            return Filter(must=[_any_token([token]), FieldCondition(f"numbers.{key}", range=bounds)])
         case ["any", tokens]:
-            return Filter(must=[_any_token(tokens)])
+            return has_value("tokens", *(token.hex() for token in tokens))
+        case ["and", _]:
+            return Filter(must=to_conditions(condition, indexed))
+        case ["or", parts]:
+            return Filter(should=[_to_condition(part, indexed) for part in parts]) if parts else NOTHING
+        case ["not", part]:
+            return Filter(must_not=[_to_condition(part, indexed)])
+        case ["range", key, operator, number, token]:
+            return _to_range(number_field(key), RangeFloat(**{operator: number}), token, indexed)
     raise ValueError(f"unknown condition {condition[0]!r}")
 
 
-def _any_token(tokens: list[bytes]) -> FieldCondition | HasIdCondition:
-    return has_value("tokens", *(token.hex() for token in tokens))
+def _to_range(field: str, bounds: RangeFloat, token: bytes, indexed: Collection[str]) -> AnyCondition:
+    ordered = FieldCondition(field, range=bounds)
+    if field in indexed:
+        return ordered
+    return Filter(
+        must=[has_value("tokens", token.hex()), ordered]
+    )  # reads the numbers of those that have any
