@@ -59,7 +59,9 @@ class Api:
         self, content: bytes, filename: str = "file.txt", *, status: int = 202, **fields: str
     ) -> Json:
         """Upload one file; returns document and job."""
-        return await self._expect(status, "POST", "/documents", files={"file": (filename, content)}, data=fields)
+        return await self._expect(
+            status, "POST", "/documents", files={"file": (filename, content)}, data=fields
+        )
 
     async def finished(self, job_id: str) -> Json:
         """The job once it has ended."""
@@ -88,7 +90,7 @@ class Api:
 
     async def ready(self, content: bytes, filename: str = "file.txt", **fields: str) -> Json:
         """Upload a file and wait until it is searchable."""
-        return _ready(await self.settled(await self.upload(content, filename, **fields)))
+        return _ready(await self.settled(await self.upload(content, filename, status=202, **fields)))
 
     async def search(self, query: str, **fields: Any) -> list[Json]:
         """The passages found."""

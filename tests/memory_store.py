@@ -1,7 +1,7 @@
 """Points in a dictionary: a vector store for tests of what stands above one, with an outage that can be switched on."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,9 @@ class MemoryStore:
         found = [frozenset(point.sparse.indices) for point in self._select(scope, where)]
         counts = {token: sum(token in tokens for tokens in found) for token in indices}
         return {
-            token: math.log(1 + (len(found) - count + 0.5) / (count + 0.5)) for token, count in counts.items() if count
+            token: math.log(1 + (len(found) - count + 0.5) / (count + 0.5))
+            for token, count in counts.items()
+            if count
         }
 
     async def retrieve(
@@ -129,7 +131,9 @@ class MemoryStore:
         """See the port."""
         self._require_up()
         return self._drop(
-            point.id for point in self.points.values() if point.payload["document_version"] in document_versions
+            point.id
+            for point in self.points.values()
+            if point.payload["document_version"] in document_versions
         )
 
     async def flush(self) -> None:
@@ -148,15 +152,12 @@ class MemoryStore:
         if self.is_down:
             raise EngineUnavailable("the engine is down")
 
-    def _select(
-        self, scope: Scope, where: Filter | None, ids: Sequence[str] | None = None
-    ) -> list[Point]:
-        within: Callable[[Point], bool] = lambda point: (
-            point.payload["tenant_id"] == scope.tenant_id
-            and point.payload["collection"] == scope.collection
-            and (where is None or matches(where, _fields(point.payload)))
-        )
-        return [point for point in self.points.values() if (ids is None or point.id in ids) and within(point)]
+    def _select(self, scope: Scope, where: Filter | None, ids: Sequence[str] | None = None) -> list[Point]:
+        return [
+            point
+            for point in self.points.values()
+            if (ids is None or point.id in ids) and _is_within(point, scope, where)
+        ]
 
     def _drop(self, ids: Iterable[str]) -> int:
         doomed = list(ids)
@@ -164,6 +165,11 @@ class MemoryStore:
             for point_id in doomed:
                 del self.points[point_id]
         return len(doomed)
+
+
+def _is_within(point: Point, scope: Scope, where: Filter | None) -> bool:
+    mine = (point.payload["tenant_id"], point.payload["collection"]) == (scope.tenant_id, scope.collection)
+    return mine and (where is None or matches(where, _fields(point.payload)))
 
 
 def _fields(payload: Any) -> dict[str, Any]:

@@ -38,15 +38,18 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 @dataclass
 class ParagraphReader:
     """Implements `DocumentReader`: a paragraph is a chunk. `faults` maps a word to what reading a text that holds it
-    raises (each is raised once for every time it is listed); `gates` to an event that the reading waits for."""
+    raises (each is raised once for every time it is listed); `gates` to an event that the reading waits for.
+    """
 
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
 
-    async def read(self, path: Path, *, media_type: str, title: str | None) -> tuple[ParsedDocument, list[Chunk]]:
+    async def read(
+        self, path: Path, *, media_type: str, title: str | None
+    ) -> tuple[ParsedDocument, list[Chunk]]:
         """See the port."""
-        text = path.read_text()
+        text = await asyncio.to_thread(path.read_text)
         self.reading.append(text)
         for word, gate in self.gates.items():
             if word in text:
@@ -63,7 +66,8 @@ class ParagraphReader:
 
 
 def _chunks(text: str, title: str | None) -> list[Chunk]:
-    chunks, start = [], 0
+    chunks: list[Chunk] = []
+    start = 0
     for paragraph in text.split("\n\n"):
         end = start + len(paragraph)
         chunks.append(Chunk(len(chunks), start, end, paragraph, title or "", sentences=((start, end),)))

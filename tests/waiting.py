@@ -9,5 +9,5 @@ PATIENCE_S = 20.0
 async def until(holds: Callable[[], Awaitable[bool]], *, every_s: float = 0.01) -> None:
     """Return as soon as it holds; fail after twenty seconds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 - it depends on other tasks and processes
             await asyncio.sleep(every_s)

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from ragstone.core.filters import Filter
-from ragstone.core.models import Embedding, EmbeddingInput, Location, Scope, Sentence, Source, SparseVector, Vector
+from ragstone.core.models import (
+    Embedding,
+    EmbeddingInput,
+    Location,
+    Scope,
+    Sentence,
+    Source,
+    SparseVector,
+    Vector,
+)
 
 DIMENSION = 64
 
@@ -50,7 +59,9 @@ class WordEmbedder:
     async def embed_documents(self, inputs: Sequence[EmbeddingInput]) -> list[Embedding]:
         """With a row a span."""
         return [
-            Embedding(direction(item.text), np.stack([direction(item.text[start:end]) for start, end in item.spans]))
+            Embedding(
+                direction(item.text), np.stack([direction(item.text[start:end]) for start, end in item.spans])
+            )
             for item in inputs
         ]
 
@@ -84,7 +95,8 @@ def source(text: str, *, n: int = 1, start: int = 0, title: str = "Title", **cha
     """A source whose sentences end at full stops and have their vectors."""
     spans = [match.span() for match in re.finditer(r"[^.?!\s][^.?!]*[.?!]?", text)]
     sentences = tuple(
-        Sentence(start + first, start + last, text[first:last], direction(text[first:last])) for first, last in spans
+        Sentence(start + first, start + last, text[first:last], direction(text[first:last]))
+        for first, last in spans
     )
     fields: dict[str, Any] = {"score": 0.8, "scores": {"dense": 0.8, "sparse": 3.0}, "heading": (), **changes}
     return Source(

@@ -75,7 +75,9 @@ class TestDelete:
         await api.refused("GET", f"/documents/{document['id']}", 404)
         await api.refused("POST", "/search", 404, json={"query": "cats", "collection": collection})
 
-    async def test_its_name_can_be_taken_again_and_nothing_comes_back(self, api: Api, collection: str) -> None:
+    async def test_its_name_can_be_taken_again_and_nothing_comes_back(
+        self, api: Api, collection: str
+    ) -> None:
         await api.ready_text("Cats sleep.", collection=collection, source="a")
         await api.delete(f"/collections/{collection}", cascade=True)
 

@@ -17,7 +17,9 @@ CANARY = "xyzzy-canary-4711"
 
 
 class TestRoutes:
-    @pytest.mark.parametrize("path", ["/", "/nope", "/documents/", "/documents//", "/query/", "/v1/query", "/health/x"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/nope", "/documents/", "/documents//", "/query/", "/v1/query", "/health/x"]
+    )
     async def test_an_unknown_path_is_404_and_never_a_redirect(self, api: Api, path: str) -> None:
         error = await api.refused("GET", path, 404)
 
@@ -25,9 +27,17 @@ class TestRoutes:
 
     @pytest.mark.parametrize(
         ("method", "path"),
-        [("GET", "/query"), ("PUT", "/documents"), ("PATCH", "/documents/x"), ("POST", "/health"), ("TRACE", "/search")],
+        [
+            ("GET", "/query"),
+            ("PUT", "/documents"),
+            ("PATCH", "/documents/x"),
+            ("POST", "/health"),
+            ("TRACE", "/search"),
+        ],
     )
-    async def test_an_unknown_method_is_405_and_names_the_known(self, api: Api, method: str, path: str) -> None:
+    async def test_an_unknown_method_is_405_and_names_the_known(
+        self, api: Api, method: str, path: str
+    ) -> None:
         response = await api.call(method, path)
 
         assert response.status_code == 405
@@ -54,11 +64,15 @@ class TestBodies:
         assert error["code"] == "malformed_body"
 
     @pytest.mark.parametrize("path", ["/query", "/search", "/collections", "/documents"])
-    @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "json", ""])
+    @pytest.mark.parametrize(
+        "content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "json", ""]
+    )
     async def test_another_content_type_is_415(self, api: Api, path: str, content_type: str) -> None:
         headers = {"content-type": content_type} if content_type else {}
 
-        error = await api.refused("POST", path, 415, content=b'{"query": "x", "text": "x", "name": "x"}', headers=headers)
+        error = await api.refused(
+            "POST", path, 415, content=b'{"query": "x", "text": "x", "name": "x"}', headers=headers
+        )
 
         assert error["code"] == "unsupported_media_type"
 
@@ -101,7 +115,9 @@ class Collector(logging.Handler):
 def logged() -> Iterator[list[str]]:
     collector, root = Collector(), logging.getLogger()
     level = root.level
-    collector.addFilter(lambda record: not record.name.startswith(("httpx2", "httpcore2")))  # the tests' own client
+    collector.addFilter(
+        lambda record: not record.name.startswith(("httpx2", "httpcore2"))
+    )  # the tests' own client
     root.addHandler(collector)
     root.setLevel(logging.DEBUG)
     yield collector.lines
@@ -113,7 +129,9 @@ class TestLogs:
     async def test_each_request_is_one_json_line_with_its_id_and_stage_times(
         self, api: Api, collection: str, logged: list[str]
     ) -> None:
-        await api.call("POST", "/search", json={"query": "x", "collection": collection}, headers={"X-Request-ID": "r-5"})
+        await api.call(
+            "POST", "/search", json={"query": "x", "collection": collection}, headers={"X-Request-ID": "r-5"}
+        )
 
         lines = [json.loads(line) for line in logged]
         (line,) = [line for line in lines if line["event"] == "request" and line.get("request_id") == "r-5"]
@@ -125,7 +143,9 @@ class TestLogs:
     ) -> None:
         await api.ready(f"All about {CANARY}.".encode(), f"{CANARY}.txt", collection=collection, title=CANARY)
         await api.search(CANARY, collection=collection)
-        await api.query(f"What is {CANARY}?", collection=collection, history=[{"role": "user", "content": CANARY}])
+        await api.query(
+            f"What is {CANARY}?", collection=collection, history=[{"role": "user", "content": CANARY}]
+        )
         await api.call("POST", "/query", json={"query": CANARY, "top_k": CANARY, CANARY: 1})
         await api.call("GET", f"/documents/{CANARY}")
         await api.call("GET", f"/{CANARY}", params={"q": CANARY}, headers={"Authorization": CANARY})

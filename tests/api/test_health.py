@@ -21,9 +21,7 @@ async def test_alive_and_ready(api: Api) -> None:
     assert (await api.get("/health/ready"))["status"] == "ready"
 
 
-async def test_a_server_on_its_way_out_is_alive_but_not_ready(
-    api: Api, container: Container
-) -> None:
+async def test_a_server_on_its_way_out_is_alive_but_not_ready(api: Api, container: Container) -> None:
     container.health.is_stopping = True
     try:
         response = await api.http.get("/health/ready")

@@ -25,7 +25,9 @@ def file_part(content: bytes = b"Hi there.") -> bytes:
     return part(b'Content-Disposition: form-data; name="file"; filename="a.txt"', content)
 
 
-async def send(app: FastAPI, *headers: tuple[str, str], pieces: list[bytes], path: str = "/documents") -> Reply:
+async def send(
+    app: FastAPI, *headers: tuple[str, str], pieces: list[bytes], path: str = "/documents"
+) -> Reply:
     return await call(app, "POST", path, headers=[HOST, *headers], body=pieces)
 
 
@@ -63,7 +65,9 @@ class TestTooLarge:
     ) -> None:
         body = b'{"query": "' + b"x" * (2 * MIB) + b'"}'
 
-        reply = await send(app, JSON, pieces=[body[at : at + 65_536] for at in range(0, len(body), 65_536)], path="/query")
+        reply = await send(
+            app, JSON, pieces=[body[at : at + 65_536] for at in range(0, len(body), 65_536)], path="/query"
+        )
 
         assert (reply.status, reply.code) == (413, "payload_too_large")
 
@@ -109,10 +113,13 @@ class TestForms:
 
         assert (reply.status, reply.code) == (400, "malformed_body")
 
-    @pytest.mark.parametrize("kind", ["multipart/mixed; boundary=x", "multipart/related; boundary=x", "multipart/"])
+    @pytest.mark.parametrize(
+        "kind", ["multipart/mixed; boundary=x", "multipart/related; boundary=x", "multipart/"]
+    )
     async def test_another_multipart_is_415(self, app: FastAPI, container: Container, kind: str) -> None:
         assert (await send(app, ("content-type", kind), pieces=[file_part() + b"--x--\r\n"])).status == 415
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # starlette's spooled file
     @pytest.mark.parametrize(
         "body",
         [
@@ -138,11 +145,18 @@ class TestForms:
         assert reply.status in DEFECTS
         assert (await api.get("/collections/default"))["documents"] == before
 
-    async def test_a_client_that_leaves_mid_upload_stores_nothing(self, app: FastAPI, api: Api) -> None:
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # starlette's spooled file
+    @pytest.mark.parametrize("content_type", [b"multipart/form-data; boundary=x", b"application/json"])
+    async def test_a_client_that_leaves_mid_upload_stores_nothing_and_is_no_defect(
+        self, app: FastAPI, api: Api, caplog: pytest.LogCaptureFixture, content_type: bytes
+    ) -> None:
         before = (await api.get("/collections/default"))["documents"]
         sent: list[object] = []
         messages = iter(
-            [{"type": "http.request", "body": file_part()[:60], "more_body": True}, {"type": "http.disconnect"}]
+            [
+                {"type": "http.request", "body": file_part()[:60], "more_body": True},
+                {"type": "http.disconnect"},
+            ]
         )
 
         async def receive() -> object:
@@ -153,13 +167,14 @@ class TestForms:
 
         scope = {
             "type": "http", "method": "POST", "path": "/documents", "raw_path": b"/documents", "query_string": b"",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=x")],
+            "headers": [(b"host", b"localhost"), (b"content-type", content_type)],
             "scheme": "http", "http_version": "1.1", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
             "root_path": "", "asgi": {"version": "3.0"},
         }  # fmt: skip
         await app(scope, receive, send_back)  # type: ignore[arg-type]
 
         assert (await api.get("/collections/default"))["documents"] == before
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
     async def test_ten_thousand_parts_are_refused(self, app: FastAPI, container: Container) -> None:
         field = part(b'Content-Disposition: form-data; name="title"', b"x")
@@ -199,7 +214,9 @@ class TestForms:
         if reply.status == 202:
             await api.delete(f"/documents/{reply.json['document']['id']}")
 
-    async def test_a_huge_text_field_without_a_filename_is_refused(self, app: FastAPI, container: Container) -> None:
+    async def test_a_huge_text_field_without_a_filename_is_refused(
+        self, app: FastAPI, container: Container
+    ) -> None:
         for name in (b"file", b"title", b"metadata", b"whatever"):
             start = b'--x\r\nContent-Disposition: form-data; name="' + name + b'"\r\n\r\n'
             reply = await send(app, FORM, pieces=[start, *[b"y" * 65_536] * 1_600, b"\r\n--x--\r\n"])

@@ -83,18 +83,27 @@ class TestLoneSurrogates:
 
     async def test_a_form_with_one_is_refused_or_repaired(self, api: Api, collection: str) -> None:
         part = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
-        for name, value in ((b"title", b"\xed\xa0\x80"), (b"metadata", b'{"a": "\\ud800"}'), (b"\xed\xa0\x80", b"1")):
+        for name, value in (
+            (b"title", b"\xed\xa0\x80"),
+            (b"metadata", b'{"a": "\\ud800"}'),
+            (b"\xed\xa0\x80", b"1"),
+        ):
             body = part % (b"collection", b"", collection.encode()) + part % (name, b"", value)
             body += part % (b"file", b'; filename="\xed\xa0\x80.txt"', b"Hi there.") + b"--x--\r\n"
             response = await api.call(
-                "POST", "/documents", content=body, headers={"content-type": "multipart/form-data; boundary=x"}
+                "POST",
+                "/documents",
+                content=body,
+                headers={"content-type": "multipart/form-data; boundary=x"},
             )
             assert response.status_code in (202, 422)
 
 
 class TestNumbers:
     @pytest.mark.parametrize("number", NUMBERS)
-    @pytest.mark.parametrize("member", ["top_k", "query", "mode", "collection", "timeout_s", "history", "filter", "unknown"])
+    @pytest.mark.parametrize(
+        "member", ["top_k", "query", "mode", "collection", "timeout_s", "history", "filter", "unknown"]
+    )
     async def test_what_is_no_number_is_422_in_a_question(self, api: Api, number: str, member: str) -> None:
         body = {"query": "x", "collection": "default", member: "?"}
 
@@ -133,7 +142,9 @@ class TestNumbers:
 
 class TestSizes:
     @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize("top_k", ["0", "-1", "1" + "0" * 30, "true", "false", '"5"', "5.0", "1e1", "null", "[]", "{}"])
+    @pytest.mark.parametrize(
+        "top_k", ["0", "-1", "1" + "0" * 30, "true", "false", '"5"', "5.0", "1e1", "null", "[]", "{}"]
+    )
     async def test_a_top_k_that_is_no_count_is_422(self, api: Api, path: str, top_k: str) -> None:
         status, _ = await send(api, path, f'{{"query": "x", "top_k": {top_k}}}')
 
@@ -240,7 +251,22 @@ class TestFilters:
             assert [item["id"] for item in listed["items"]] == [document["id"]], key
 
     async def test_any_text_value_is_compared_as_it_is(self, api: Api, collection: str) -> None:
-        values = [".*", "(a+)+$", "[", "%", "_", "'", '"', "\\", "\n", "", " ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "A", "a"]
+        values = [
+            ".*",
+            "(a+)+$",
+            "[",
+            "%",
+            "_",
+            "'",
+            '"',
+            "\\",
+            "\n",
+            "",
+            " ",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+            "A",
+            "a",
+        ]
         uploads = [
             await api.upload_text("Cats sleep.", collection=collection, source=str(at), metadata={"a": value})
             for at, value in enumerate(values)
@@ -255,6 +281,8 @@ class TestFilters:
 
     async def test_a_filter_at_its_bounds_is_served(self, api: Api, collection: str) -> None:
         await api.ready_text("Cats sleep.", collection=collection, metadata={"a": 999})
-        leaves = [{"field": "metadata.a", "in": [number * 10 + at for at in range(10)]} for number in range(100)]
+        leaves = [
+            {"field": "metadata.a", "in": [number * 10 + at for at in range(10)]} for number in range(100)
+        ]
 
         assert len(await api.search("cats", collection=collection, filter={"or": leaves})) == 1

@@ -91,7 +91,7 @@ def test_every_operation_but_health_lists_its_errors(document: dict[str, Any]) -
 
 def test_every_reply_has_a_model(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
-        (success, *_) = [status for status in operation["responses"] if status < "300"]
+        success, *_ = [status for status in operation["responses"] if status < "300"]
         (content,) = list(operation["responses"][success]["content"].items())[-1:]
         if path.endswith(("/content", "/text")):
             continue

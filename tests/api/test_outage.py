@@ -12,7 +12,7 @@ import pytest
 from ragstone.api.main import create_app
 from ragstone.config.settings import Settings
 from ragstone.services import documents, ingestion, purging, switching
-from tests.apiclient import Api
+from tests.apiclient import Api, Json
 from tests.parts import World, open_world
 from tests.waiting import until
 
@@ -86,7 +86,8 @@ async def test_a_delete_is_202_with_the_job_that_goes_on(fragile: Fragile) -> No
 async def test_a_full_queue_is_429_and_takes_uploads_again_later(fragile: Fragile) -> None:
     api, reader = fragile.api, fragile.world.reader
     reader.gates["slow"] = asyncio.Event()
-    accepted, refused = [], 0
+    accepted: list[Json] = []
+    refused = 0
     while not refused:
         response = await api.call("POST", "/documents", json={"text": f"slow {len(accepted)}"})
         if response.status_code == 429:
@@ -120,7 +121,7 @@ async def test_a_job_tells_how_far_it_is(fragile: Fragile) -> None:
     upload = await fragile.api.upload_text("A slow one.")
 
     async def is_running() -> bool:
-        return (await fragile.api.get(f"/jobs/{upload['job']['id']}"))["state"] == "running"
+        return bool((await fragile.api.get(f"/jobs/{upload['job']['id']}"))["state"] == "running")
 
     await until(is_running)
     document = await fragile.api.get(f"/documents/{upload['document']['id']}")

@@ -11,8 +11,8 @@ from ragstone.core.answers import fold
 from ragstone.core.models import Done, Failed, Scope
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.retrieval import Search
-from tests.apiclient import Api
 from tests.api.test_search import timings
+from tests.apiclient import Api
 
 POLICY = """# Refund policy 🙂
 
@@ -33,7 +33,9 @@ async def collection(api: Api) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def policy(api: Api, collection: str) -> dict[str, Any]:
-    return await api.ready(POLICY.encode(), "policy.md", collection=collection, metadata='{"team": "support"}')
+    return await api.ready(
+        POLICY.encode(), "policy.md", collection=collection, metadata='{"team": "support"}'
+    )
 
 
 async def test_an_answer_is_cited_and_verified_on_both_sides(
@@ -62,7 +64,7 @@ async def test_offsets_are_code_points_also_behind_emoji_and_ideographs(
 
     answer = await api.query("Parcels are shipped from Hamburg every morning", collection=collection)
 
-    (source, *_) = [c["source"] for c in answer["citations"] if "Hamburg" in c["source"]["quote"]]
+    source, *_ = [c["source"] for c in answer["citations"] if "Hamburg" in c["source"]["quote"]]
     assert text[source["start"] : source["end"]] == "Parcels are shipped from Hamburg every morning."
     assert source["start"] > text.index("退款")
     for found in answer["sources"]:
@@ -93,7 +95,9 @@ class TestAbstention:
     async def test_another_subject_is_not_answered(
         self, api: Api, collection: str, policy: dict[str, Any]
     ) -> None:
-        answer = await api.query("Who won the football world cup, Brazil or Argentina?", collection=collection)
+        answer = await api.query(
+            "Who won the football world cup, Brazil or Argentina?", collection=collection
+        )
 
         assert answer["abstained"]
         assert answer["reason"] in {"low_score", "insufficient_context"}
@@ -113,11 +117,23 @@ class TestAbstention:
 class TestFold:
     @pytest.mark.parametrize(
         "question",
-        [QUESTION, "退款在十四天内支付。", "Größere Beträge dauern länger 👨‍👩‍👧.", "Who won the world cup?", "🙂"],
+        [
+            QUESTION,
+            "退款在十四天内支付。",
+            "Größere Beträge dauern länger 👨‍👩‍👧.",
+            "Who won the world cup?",
+            "🙂",
+        ],
     )
     @pytest.mark.parametrize("mode", ["hybrid", "dense", "sparse"])
     async def test_the_json_answer_is_the_fold_of_the_stream(
-        self, api: Api, container: Container, collection: str, policy: dict[str, Any], question: str, mode: Any
+        self,
+        api: Api,
+        container: Container,
+        collection: str,
+        policy: dict[str, Any],
+        question: str,
+        mode: Any,
     ) -> None:
         answer = await api.query(question, collection=collection, mode=mode)
 
@@ -171,7 +187,9 @@ class TestRequest:
     async def test_top_k_bounds_the_sources(self, api: Api, collection: str, policy: dict[str, Any]) -> None:
         assert len((await api.query(QUESTION, collection=collection, top_k=1))["sources"]) == 1
 
-    async def test_a_deadline_that_cannot_be_met_is_504(self, api: Api, collection: str, policy: dict[str, Any]) -> None:
+    async def test_a_deadline_that_cannot_be_met_is_504(
+        self, api: Api, collection: str, policy: dict[str, Any]
+    ) -> None:
         body = {"query": QUESTION, "collection": collection, "timeout_s": 1e-9}
 
         error = await api.refused("POST", "/query", 504, json=body)
@@ -184,7 +202,15 @@ class TestRequest:
         response = await api.call("POST", "/query", json={"query": QUESTION, "collection": collection})
 
         told, metadata = timings(response.headers["server-timing"]), response.json()["metadata"]
-        assert {"embedding", "search", "evidence", "generation", "verification", "first_token", "total"} == set(told)
+        assert {
+            "embedding",
+            "search",
+            "evidence",
+            "generation",
+            "verification",
+            "first_token",
+            "total",
+        } == set(told)
         for name, ms in told.items():
             assert metadata[f"{name}_ms"] == pytest.approx(ms, abs=10 if name == "total" else 1e-3)
         assert metadata["request_id"] == response.headers["x-request-id"]

@@ -26,7 +26,9 @@ async def collection(api: Api) -> str:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def library(api: Api, collection: str) -> Library:
     uploads = {
-        source: await api.upload_text(text, collection=collection, source=source, metadata={"kind": source[:4]})
+        source: await api.upload_text(
+            text, collection=collection, source=source, metadata={"kind": source[:4]}
+        )
         for source, text in TEXTS.items()
     }
     return {source: await api.settled(upload) for source, upload in uploads.items()}
@@ -46,7 +48,9 @@ async def test_the_best_passage_comes_first_with_all_its_facts(
     assert "sentences" not in found
 
 
-@pytest.mark.parametrize(("mode", "legs"), [("hybrid", {"dense", "sparse"}), ("dense", {"dense"}), ("sparse", {"sparse"})])
+@pytest.mark.parametrize(
+    ("mode", "legs"), [("hybrid", {"dense", "sparse"}), ("dense", {"dense"}), ("sparse", {"sparse"})]
+)
 async def test_each_mode_reports_the_scores_of_its_legs(
     api: Api, collection: str, library: Library, mode: str, legs: set[str]
 ) -> None:
@@ -93,7 +97,9 @@ async def test_pages_are_the_parts_of_one_list(api: Api) -> None:
     for mode in ("hybrid", "dense", "sparse"):
         wanted = {"collection": boxes, "mode": mode}
         whole = [hit["chunk_id"] for hit in await api.search("cats in a box", top_k=12, **wanted)]
-        pages = [await api.search("cats in a box", top_k=5, offset=offset, **wanted) for offset in (0, 5, 10, 15)]
+        pages = [
+            await api.search("cats in a box", top_k=5, offset=offset, **wanted) for offset in (0, 5, 10, 15)
+        ]
 
         assert [hit["chunk_id"] for page in pages for hit in page] == whole
         assert len(whole) == 12
@@ -116,7 +122,9 @@ async def test_a_filter_narrows_both_legs_and_the_statistics_behind_them(
     assert {hit["document_id"] for hit in found} == {library["cats"]["id"], library["cats-and-dogs"]["id"]}
 
 
-async def test_a_collections_ranking_does_not_depend_on_another(api: Api, collection: str, library: Library) -> None:
+async def test_a_collections_ranking_does_not_depend_on_another(
+    api: Api, collection: str, library: Library
+) -> None:
     before = await api.search("cats sleep", collection=collection)
     other = await api.new_collection()
     await api.all_ready(other, {str(number): "Cats cats cats sleep." for number in range(5)})
@@ -139,7 +147,11 @@ async def test_the_times_are_those_of_the_header(api: Api, collection: str, libr
     response = await api.call("POST", "/search", json={"query": "cats", "collection": collection})
 
     told = timings(response.headers["server-timing"])
-    kept = {name.removesuffix("_ms"): ms for name, ms in response.json()["metadata"].items() if name.endswith("_ms")}
+    kept = {
+        name.removesuffix("_ms"): ms
+        for name, ms in response.json()["metadata"].items()
+        if name.endswith("_ms")
+    }
     assert set(kept) == set(told) == {"embedding", "search", "total"}
     assert all(told[name] == pytest.approx(kept[name], abs=5 if name == "total" else 1e-3) for name in kept)
     assert response.json()["metadata"]["request_id"] == response.headers["x-request-id"]

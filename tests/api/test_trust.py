@@ -11,7 +11,9 @@ EVIL_FORM = (
 )
 
 
-async def ask(app: FastAPI, *headers: tuple[str, str], method: str = "GET", path: str = "/health/live") -> Reply:
+async def ask(
+    app: FastAPI, *headers: tuple[str, str], method: str = "GET", path: str = "/health/live"
+) -> Reply:
     return await call(app, method, path, headers=headers)
 
 

@@ -89,7 +89,9 @@ class TestIdentity:
         assert reply["job"] is None
         assert reply["document"] == document
 
-    async def test_other_bytes_become_a_new_version_and_only_it_answers(self, api: Api, collection: str) -> None:
+    async def test_other_bytes_become_a_new_version_and_only_it_answers(
+        self, api: Api, collection: str
+    ) -> None:
         old = await api.ready(b"Refunds take fourteen days.", "a.txt", collection=collection)
 
         new = await api.ready(b"Refunds take thirty days.", "a.txt", collection=collection)
@@ -116,7 +118,9 @@ class TestIdentity:
     async def test_skip_uploads_what_is_new(self, api: Api, collection: str) -> None:
         await api.ready(b"first", "a.txt", collection=collection, on_duplicate="skip")
 
-    async def test_a_source_is_the_identity_whatever_the_file_is_called(self, api: Api, collection: str) -> None:
+    async def test_a_source_is_the_identity_whatever_the_file_is_called(
+        self, api: Api, collection: str
+    ) -> None:
         one = await api.ready(b"first", "a.txt", collection=collection, source="docs/a")
         two = await api.ready(b"second", "b.txt", collection=collection, source="docs/a")
         text = await api.ready_text("third", collection=collection, source="docs/a")
@@ -139,7 +143,9 @@ class TestIdentity:
         self, api: Api, collection: str, embedder: CountingEmbedder
     ) -> None:
         said = [f"Sentence {at} of {collection} goes on for a while." for at in range(120)]
-        sections = [f"# Part {number}\n\n{' '.join(said[number * 20 : number * 20 + 20])}" for number in range(6)]
+        sections = [
+            f"# Part {number}\n\n{' '.join(said[number * 20 : number * 20 + 20])}" for number in range(6)
+        ]
         await api.ready("\n\n".join(sections).encode(), "a.md", collection=collection)
         before = embedder.times_embedded(collection)
 
@@ -156,7 +162,9 @@ class TestIdentity:
 
         assert one["id"] != two["id"]
 
-    async def test_without_a_source_each_text_is_a_document_of_its_own(self, api: Api, collection: str) -> None:
+    async def test_without_a_source_each_text_is_a_document_of_its_own(
+        self, api: Api, collection: str
+    ) -> None:
         ids = {(await api.ready_text("The same.", collection=collection))["id"] for _ in range(3)}
 
         assert len(ids) == 3
@@ -168,7 +176,9 @@ class TestIdentity:
 
         assert (document["title"], document["metadata"]) == ("Mine", {"team": "x"})
 
-    async def test_a_failed_version_may_be_tried_again_with_the_same_bytes(self, api: Api, collection: str) -> None:
+    async def test_a_failed_version_may_be_tried_again_with_the_same_bytes(
+        self, api: Api, collection: str
+    ) -> None:
         failed = await api.settled(await api.upload(b" ", "a.txt", collection=collection))
         assert failed["status"] == "failed"
 
@@ -179,20 +189,28 @@ class TestIdentity:
 
 
 class TestManyFiles:
-    async def many(self, api: Api, files: dict[str, bytes], status: int, **fields: str) -> list[dict[str, Any]]:
+    async def many(
+        self, api: Api, files: dict[str, bytes], status: int, **fields: str
+    ) -> list[dict[str, Any]]:
         parts = [("files", (name, content)) for name, content in files.items()]
         response = await api.call("POST", "/documents", files=parts, data=fields)
         assert response.status_code == status, response.text
         items: list[dict[str, Any]] = response.json()["items"]
         return items
 
-    async def test_each_file_is_accepted_or_refused_on_its_own_in_order(self, api: Api, collection: str) -> None:
+    async def test_each_file_is_accepted_or_refused_on_its_own_in_order(
+        self, api: Api, collection: str
+    ) -> None:
         files = {"a.txt": b"Cats sleep.", "b.pdf": PDF, "c.txt": b"Dogs bark."}
 
         items = await self.many(api, files, 202, collection=collection)
 
         assert [item["filename"] for item in items] == ["a.txt", "b.pdf", "c.txt"]
-        assert [item["error"] and item["error"]["code"] for item in items] == [None, "unsupported_media_type", None]
+        assert [item["error"] and item["error"]["code"] for item in items] == [
+            None,
+            "unsupported_media_type",
+            None,
+        ]
         assert items[1]["document"] is items[1]["job"] is None
         for item in (items[0], items[2]):
             assert (await api.settled(item))["status"] == "ready"
@@ -311,7 +329,10 @@ class TestRefusals:
 
     async def test_parameters_of_an_upload_are_never_in_the_query(self, api: Api, collection: str) -> None:
         reply = await api.call(
-            "POST", "/documents", params={"collection": "nowhere"}, json={"text": "x", "collection": collection}
+            "POST",
+            "/documents",
+            params={"collection": "nowhere"},
+            json={"text": "x", "collection": collection},
         )
 
         assert reply.json()["document"]["collection"] == collection

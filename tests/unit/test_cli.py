@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -14,6 +15,7 @@ from ragstone import bootstrap
 from ragstone.cli import commands, main
 from ragstone.cli.client import ApiClient
 from ragstone.cli.failure import CommandFailed
+from ragstone.cli.ingest import _upload
 from ragstone.config.settings import setting_names
 from ragstone.storage.data_directory import DataDirectory
 
@@ -77,15 +79,12 @@ class TestBasics:
 
 
 class TestIngest:
-    def test_folders_are_walked_and_hidden_files_and_links_left_out(self, docs: Path) -> None:
+    def test_folders_are_walked_and_what_is_there_already_is_not_done_again(self, docs: Path) -> None:
+        """Hidden files and links are left out."""
         result = run("ingest", str(docs))
 
         assert result.exit_code == 0, result.output
         assert "2 of 2 files are searchable, 0 were already here." in result.output
-
-    def test_what_is_there_already_is_not_done_again(self, docs: Path) -> None:
-        run("ingest", str(docs))
-
         assert "2 of 2 files are searchable, 2 were already here." in run("ingest", str(docs)).output
 
     def test_failures_are_summed_up_and_the_rest_goes_in(self, docs: Path) -> None:
@@ -101,15 +100,13 @@ class TestIngest:
         assert "no_text" in result.output
 
     def test_a_file_that_cannot_be_read_is_a_failure_of_its_own(self, docs: Path) -> None:
-        async def unread() -> object:
-            from ragstone.cli.ingest import _upload
+        nobody = cast("ApiClient", None)
 
-            return await _upload(ApiClient(None), docs / "gone.txt", "default")  # type: ignore[arg-type]
+        outcome, job_id = asyncio.run(_upload(nobody, docs / "gone.txt", "default"))
 
-        outcome, job = asyncio.run(unread())  # type: ignore[misc]
-
+        assert outcome.problem is not None
         assert "gone.txt" in outcome.problem
-        assert job is None
+        assert job_id is None
 
     def test_a_name_that_is_not_unicode_is_ingested_all_the_same(self, docs: Path) -> None:
         Path(os.fsdecode(os.fsencode(docs) + b"/\xff.txt")).write_text("Dogs bark at night.")
@@ -119,8 +116,6 @@ class TestIngest:
         assert "3 of 3 files are searchable" in result.output
 
     def test_a_full_queue_is_waited_for(self, docs: Path) -> None:
-        from ragstone.cli.ingest import _upload
-
         class Busy:
             calls = 0
 
@@ -130,7 +125,7 @@ class TestIngest:
                     raise CommandFailed("queue_full: wait", retry_after_s=0.01)
                 return {"job": {"id": "j"}}
 
-        _, job_id = asyncio.run(_upload(Busy(), docs / "refunds.md", "default"))  # type: ignore[arg-type]
+        _, job_id = asyncio.run(_upload(cast("ApiClient", Busy()), docs / "refunds.md", "default"))
 
         assert job_id == "j"
 
@@ -144,13 +139,24 @@ class TestIngest:
         assert "collection_not_found" in result.output
 
 
-class TestAsk:
-    @pytest.fixture(autouse=True)
-    def _filled(self, docs: Path) -> None:
-        run("ingest", str(docs))
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data directory that is only asked, shared by the module."""
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "refunds.md").write_text(REFUNDS)
+    (folder / "cats.txt").write_text("Cats sleep most of the day.")
+    (folder / "markup.md").write_text(
+        "# [red]Title[/red]\n\nThe [bold]zebra[/bold] runs [link=x]fast[/link].\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+        assert run("ingest", str(folder), "--data-dir", str(folder / "data")).exit_code == 0
+    return str(folder / "data")
 
-    def test_an_answer_is_shown_with_its_citation_and_times(self) -> None:
-        result = run("ask", QUESTION)
+
+class TestAsk:
+    def test_an_answer_is_shown_with_its_citation_and_times(self, filled: str) -> None:
+        result = run("ask", QUESTION, "--data-dir", filled)
 
         assert result.exit_code == 0, result.output
         assert "Refunds are paid within fourteen days of the return. [1]" in result.output
@@ -158,25 +164,25 @@ class TestAsk:
         assert "verified" in result.output
         assert "total" in result.output
 
-    def test_an_abstention_says_so(self) -> None:
-        assert "abstained: " in run("ask", "Who won the football world cup?").output
+    def test_an_abstention_says_so(self, filled: str) -> None:
+        assert "abstained: " in run("ask", "Who won the football world cup?", "--data-dir", filled).output
 
-    def test_json_is_the_reply_as_it_is(self) -> None:
-        assert json.loads(run("ask", QUESTION, "--json").output)["grounded"] == "full"
-        assert json.loads(run("search", "cats", "--json", "-k", "1").output)["results"][0]["n"] == 1
+    def test_json_is_the_reply_as_it_is(self, filled: str) -> None:
+        asked = run("ask", QUESTION, "--json", "--data-dir", filled)
+        found = run("search", "cats", "--json", "-k", "1", "--data-dir", filled)
 
-    def test_passages_are_shown_with_their_scores(self) -> None:
-        result = run("search", "cats sleep")
+        assert json.loads(asked.output)["grounded"] == "full"
+        assert json.loads(found.output)["results"][0]["n"] == 1
+
+    def test_passages_are_shown_with_their_scores(self, filled: str) -> None:
+        result = run("search", "cats sleep", "--data-dir", filled)
 
         assert "1. cats.txt" in result.output
         assert "dense" in result.output
         assert "Cats sleep most of the day." in result.output
 
-    def test_markup_in_documents_is_shown_as_it_is(self, docs: Path) -> None:
-        (docs / "markup.md").write_text("# [red]Title[/red]\n\nThe [bold]zebra[/bold] runs [link=x]fast[/link].\n")
-        run("ingest", str(docs))
-
-        shown = run("search", "zebra runs fast", "-k", "1").output
+    def test_markup_in_documents_is_shown_as_it_is(self, filled: str) -> None:
+        shown = run("search", "zebra runs fast", "-k", "1", "--data-dir", filled).output
 
         assert "[bold]zebra[/bold]" in shown
         assert "[red]Title[/red]" in shown
@@ -190,10 +196,8 @@ class TestDoctor:
         assert "does not exist yet" in result.output
         assert not (tmp_path / "ragstone-data").exists()
 
-    def test_a_healthy_directory_agrees(self, docs: Path) -> None:
-        run("ingest", str(docs))
-
-        result = run("doctor")
+    def test_a_healthy_directory_agrees(self, filled: str) -> None:
+        result = run("doctor", "--data-dir", filled)
 
         assert result.exit_code == 0
         assert "all agree" in result.output
@@ -258,12 +262,11 @@ class TestRefusals:
         assert "invalid_request" in capsys.readouterr().err
 
     def test_another_encoder_over_existing_data_is_refused(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], docs: Path
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], filled: str
     ) -> None:
-        run("ingest", str(docs))
         monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:other")
 
-        assert run_main(monkeypatch, "ask", "x") == 1
+        assert run_main(monkeypatch, "ask", "x", "--data-dir", filled) == 1
 
         assert "RAGSTONE_DATA_DIR" in capsys.readouterr().err
 
@@ -296,7 +299,7 @@ class TestDemo:
         from ragstone.cli import demo
         from ragstone.core.errors import StartupError
 
-        monkeypatch.setattr(demo.ragstone, "__file__", str(tmp_path / "lib" / "ragstone" / "__init__.py"))
+        monkeypatch.setattr(ragstone, "__file__", str(tmp_path / "lib" / "ragstone" / "__init__.py"))
 
         with pytest.raises(StartupError):
             demo.documentation()

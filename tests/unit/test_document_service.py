@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragstone.core.errors import BlobMissing, Conflict, DocumentNotFound, QueueFull
-from ragstone.core.models import DEFAULT_TENANT, DocumentStatus
+from ragstone.core.models import DEFAULT_TENANT, Acceptance, DocumentStatus
 from ragstone.services import switching
 from tests.parts import World, open_world
 
@@ -77,14 +77,18 @@ class TestReindex:
 
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(world: World) -> None:
-    world.reader.gates["slow"] = asyncio.Event()
-    accepted = []
-    with pytest.raises(QueueFull):  # noqa: PT012 - which upload is refused depends on how many run already
-        for number in range(20):
-            accepted.append(await world.upload(f"slow {number}"))
+    gate = world.reader.gates["slow"] = asyncio.Event()
+    accepted: list[Acceptance] = []
 
-    assert 5 <= len(accepted) <= 10
-    world.reader.gates["slow"].set()
+    async def fill() -> None:
+        while True:
+            accepted.append(await world.upload(f"slow {len(accepted)}"))
+
+    with pytest.raises(QueueFull):
+        await fill()
+
+    assert 5 <= len(accepted) <= 10  # some run already
+    gate.set()
     for acceptance in accepted:
         assert acceptance.job is not None
         await world.finished(acceptance.job.id)

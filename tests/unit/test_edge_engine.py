@@ -24,7 +24,7 @@ from ragstone.testing.vector_store_contract.scenes import (
     tokens,
 )
 from ragstone.testing.vector_stores import InMemoryVectorStore
-from ragstone.vectorstores import edge_engine, edge_idf
+from ragstone.vectorstores import edge_engine, edge_idf, edge_shard
 from ragstone.vectorstores.edge import EdgeVectorStore
 from ragstone.vectorstores.edge_engine import Engine
 from ragstone.vectorstores.edge_process import error_of
@@ -173,6 +173,38 @@ async def test_an_engine_that_is_never_idle_clears_up_at_a_flush(
     assert await store.count(scope) == 1
 
 
+async def test_a_flush_puts_the_whole_log_on_disk(
+    engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(edge_shard, "_sync", synced.append)
+    store = store_of(engine, dimension=DIMENSION)
+    await store.upsert(fresh_scope(), [point()])
+
+    await store.flush()
+
+    log = folder / "shard" / "edge" / "wal"
+    assert set(synced) == {*log.iterdir(), log}
+
+
+async def test_files_are_put_in_order_when_nobody_asks_or_the_log_grows_long(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_engine, "_MAX_REPLAY", 10)
+    store, scope = store_of(engine, dimension=DIMENSION), fresh_scope()
+    await store.upsert(scope, [point() for _ in range(10)])
+    await store.flush()
+    assert engine.upkeep_in_s() == edge_engine.IDLE_S
+    engine.upkeep()
+    assert engine.upkeep_in_s() is None
+
+    await store.upsert(scope, [point() for _ in range(11)])
+    await store.flush()
+
+    assert engine.upkeep_in_s() is None
+    assert await store.count(scope) == 21
+
+
 async def test_a_new_shard_gets_its_indexes_while_it_waits(engine: Engine) -> None:
     for _ in INDEXES:
         assert engine.upkeep_in_s() == 0.0
@@ -190,7 +222,7 @@ async def test_a_new_shard_answers_before_it_has_indexes(engine: Engine) -> None
     assert await store.search_hybrid(scope, axis(1), tokens("fox"), limit=5) == ([], [])
     assert engine.upkeep_in_s() == 0.0
     await store.upsert(scope, [point("fox")])
-    assert engine.upkeep_in_s() is None
+    assert engine.upkeep_in_s() == edge_engine.IDLE_S
 
 
 async def test_an_ordering_gets_an_index_once_many_points_have_the_field(

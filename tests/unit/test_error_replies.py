@@ -10,7 +10,7 @@ from ragstone.middleware.errors import MAX_DETAILS, error_response
 
 
 def body_of(error: RagstoneError) -> dict[str, Any]:
-    info: dict[str, Any] = json.loads(error_response(error, "r-1").body)["error"]
+    info: dict[str, Any] = json.loads(bytes(error_response(error, "r-1").body))["error"]
     return info
 
 

@@ -44,6 +44,10 @@ class TestParsing:
         one, two, three = (Leaf("metadata.k", "eq", value) for value in (1, 2, 3))
         assert parse_filter(raw) == And((one, Or((two, Not(three)))))
 
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"])
+    def test_any_time_that_can_be_written_can_be_compared(self, moment: str) -> None:
+        assert isinstance(parse_filter(leaf(moment, op="lt", field="created_at")), Leaf)
+
     def test_the_rest_of_a_metadata_field_is_one_literal_key(self) -> None:
         assert parse_filter(leaf(field='metadata.a.b["c"]')) == Leaf('metadata.a.b["c"]', "eq", 1)
 
@@ -88,6 +92,7 @@ class TestParsing:
             leaf("x", op="gt"),
             leaf(True, op="lte"),
             leaf("\ud800"),
+            leaf(field="metadata.\ud800"),
             leaf(float("nan")),
             leaf(float("inf")),
             leaf(-float("inf"), op="lt"),

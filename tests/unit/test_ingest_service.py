@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.core.errors import ParseFailed, UnsafeXml, WorkerDied
+from ragstone.core.errors import ParseFailed, ParseLimit, WorkerDied
 from ragstone.core.models import DocumentStatus, JobState, OnDuplicate
 from ragstone.services import ingestion, switching
 from tests.parts import World, open_world
@@ -131,7 +131,7 @@ class TestOutage:
 class TestUpdates:
     async def test_a_failed_update_leaves_the_old_version_in_place(self, world: World) -> None:
         document = await world.ready("The old text.", "a")
-        world.reader.faults["unsafe"] = [UnsafeXml("an entity")]
+        world.reader.faults["unsafe"] = [ParseLimit("too large")]
 
         await failed(world, "An unsafe text.", "a")
 
@@ -140,7 +140,7 @@ class TestUpdates:
         assert now.pending is not None
         assert (now.pending.version, now.pending.status) == (2, DocumentStatus.FAILED)
         assert now.pending.error is not None
-        assert now.pending.error.code == "unsafe_xml"
+        assert now.pending.error.code == "parse_limit"
         assert await world.texts("text") == ["The old text."]
 
     async def test_a_version_that_was_overtaken_is_not_finished(self, world: World) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -54,10 +55,17 @@ async def make_pool() -> AsyncIterator[MakePool]:
         await pool.close()
 
 
+TEXT = "A sentence of a document. " * 100
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    path = tmp_path / "original"
-    path.write_text("A sentence of a document. " * 100)
+    return original(tmp_path, TEXT)
+
+
+def original(folder: Path, text: str) -> Path:
+    path = folder / f"{len(text)}.txt"
+    path.write_text(text)
     return path
 
 
@@ -70,17 +78,24 @@ def workers_of(pool: WorkerPool) -> list[int]:
     return [worker.pid for worker in pool._idle]
 
 
-async def ended(pid: int) -> None:
-    """Returns when the process is gone (the test fails by its time-out if it never is)."""
-    while Path(f"/proc/{pid}").exists() and "zombie" not in Path(f"/proc/{pid}/status").read_text():
+async def until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds (the test's time-out ends one that never does)."""
+    while not holds():  # noqa: ASYNC110  # another process brings it about
         await asyncio.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return "zombie" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
 
 
 async def test_document_is_read_in_another_process(make_pool: MakePool, path: Path) -> None:
     pool = make_pool()
     assert workers_of(pool) == []
     parsed, chunks = await pool.read(path, media_type="text/plain", title="Title")
-    assert parsed.text == path.read_text()
+    assert parsed.text == TEXT
     assert [chunk.context for chunk in chunks] == ["Title"] * 3
     assert workers_of(pool) != [os.getpid()]
 
@@ -93,14 +108,16 @@ async def test_worker_serves_one_document_after_the_other(make_pool: MakePool, p
     assert workers_of(pool) == first
 
 
-async def test_large_document_comes_back_whole(make_pool: MakePool, path: Path) -> None:
-    path.write_text("A sentence of a document. " * 12_000)
+async def test_large_document_comes_back_whole(make_pool: MakePool, tmp_path: Path) -> None:
+    path = original(tmp_path, TEXT * 120)
     parsed, chunks = await make_pool().read(path, media_type="text/plain", title=None)
-    assert parsed.text == path.read_text()
+    assert parsed.text == TEXT * 120
     assert chunks[-1].end == len(parsed.text.rstrip())
 
 
-async def test_failures_of_a_document_leave_the_worker_alone(make_pool: MakePool, path: Path) -> None:
+async def test_failures_of_a_document_leave_the_worker_alone(
+    make_pool: MakePool, path: Path, tmp_path: Path
+) -> None:
     pool = make_pool(characters=5_000)
     await read(pool, path)
     first = workers_of(pool)
@@ -108,9 +125,8 @@ async def test_failures_of_a_document_leave_the_worker_alone(make_pool: MakePool
         await read(pool, path, "defective")
     with pytest.raises(ParseLimit, match="characters"):
         await read(pool, path, "verbose")
-    path.write_text(" ")
     with pytest.raises(NoText):
-        await read(pool, path)
+        await read(pool, original(tmp_path, " "))
     assert workers_of(pool) == first
 
 
@@ -163,7 +179,7 @@ async def test_cancelled_read_ends_its_worker(make_pool: MakePool, path: Path) -
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await ended(pid)
+    await until(lambda: is_gone(pid))
     assert await read(pool, path) == 3
 
 
@@ -172,9 +188,8 @@ async def test_worker_killed_between_documents_costs_no_attempt(make_pool: MakeP
     await read(pool, path)
     (pid,) = workers_of(pool)
     os.kill(pid, signal.SIGKILL)
-    await ended(pid)
-    while pool._idle[0].is_alive:
-        await asyncio.sleep(0.01)
+    await until(lambda: is_gone(pid))
+    await until(lambda: not pool._idle[0].is_alive)
     assert await read(pool, path) == 3
 
 
@@ -195,11 +210,18 @@ async def test_worker_is_replaced_when_worn(make_pool: MakePool, path: Path) -> 
         assert workers_of(pool) == []
 
 
+async def test_memory_of_the_owner_does_not_wear_the_worker(make_pool: MakePool, path: Path) -> None:
+    pool = make_pool(worn_bytes=128 * 2**20)
+    owned = b"x" * (192 * 2**20)
+    await read(pool, path)
+    assert len(workers_of(pool)) == 1
+    assert owned
+
+
 async def test_idle_worker_is_let_go(make_pool: MakePool, path: Path) -> None:
     pool = make_pool(idle_s=0.01)
     await read(pool, path)
-    while workers_of(pool):
-        await asyncio.sleep(0.01)
+    await until(lambda: not workers_of(pool))
     assert await read(pool, path) == 3
 
 
@@ -209,32 +231,20 @@ async def test_close_ends_the_workers(make_pool: MakePool, path: Path) -> None:
     (pid,) = workers_of(pool)
     await pool.close()
     await pool.close()
-    await ended(pid)
+    await until(lambda: is_gone(pid))
 
 
 async def test_worker_at_work_ends_when_its_owner_closes_the_pipe(path: Path) -> None:
-    worker = await ParseProcess.start(Limits())
-    asking = asyncio.create_task(WorkerPoolRequest(path).sent_to(worker))
-    await asyncio.sleep(0.3)
+    worker = await ParseProcess.start(Limits(niceness=0))
+    endless = encode_request(ReadRequest(str(path), HOSTILE["sleeping"], CHUNKER, None))
+    asking = asyncio.create_task(worker.ask(endless))
+    await asyncio.sleep(0.05)
     await worker.end()
-    with pytest.raises(WorkerDied):
+    with pytest.raises(WorkerDied, match="exit code 0"):
         await asking
 
 
-class WorkerPoolRequest:
-    """A document that is never done."""
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    async def sent_to(self, worker: ParseProcess) -> bytes:
-        from ragstone.parsers.wire import ReadRequest, encode_request
-
-        return await worker.ask(
-            encode_request(ReadRequest(str(self._path), HOSTILE["sleeping"], CHUNKER, None))
-        )
-
-
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_worker_gets_no_secret(
     make_pool: MakePool, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,4 +252,8 @@ async def test_worker_gets_no_secret(
     pool = make_pool()
     await read(pool, path)
     (pid,) = workers_of(pool)
-    assert b"canary-key" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert "canary-key" not in environment_of(pid)
+
+
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()

@@ -22,7 +22,7 @@ class SlowFlush:
         self.began = asyncio.Event()
         self.allowed = asyncio.Event()
         self._flush = world.store.flush
-        world.store.flush = self  # type: ignore[method-assign, assignment]
+        world.store.flush = self  # type: ignore[method-assign]
 
     async def __call__(self) -> None:
         self.began.set()

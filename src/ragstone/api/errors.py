@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ragstone.api.schemas.error import ErrorReply
 from ragstone.core.errors import (
@@ -34,6 +35,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RagstoneError, _ragstone_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -79,6 +81,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     response = error_response(kind(message), request.state.request_id)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _client_left(request: Request, error: Exception) -> Response:
+    """Nobody reads the reply, but a client that leaves is no defect of ours."""
+    return error_response(MalformedBody("the client left before its body had ended"), request.state.request_id)
 
 
 def _detail(problem: dict[str, Any]) -> dict[str, Any]:

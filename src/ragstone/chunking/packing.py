@@ -12,8 +12,8 @@ from ragstone.chunking.pieces import Cut, Piece
 
 MOST_PIECES = 64  # in one chunk; only headings without text are so many in so few tokens
 
-# In units of an empty chunk's cost. Judged on documentation pages; token recall on long documents varies by less
-# than a point when they are halved or doubled.
+# In units of an empty chunk's cost. Judged on documentation pages; halved, doubled or left out they lose one to
+# three points of token recall on long documents (five chunks by BM25).
 _CUT_COSTS = {
     Cut.SECTION: 0.0,
     Cut.BLOCK: 0.03,

@@ -1,4 +1,5 @@
-"""Splits a sentence, row or line that is too long: at a line break or clause, else at a space, else between characters."""
+"""Splits a sentence, row or line that is too long: at a line break or clause, else at a space, else between
+characters."""
 
 import re
 from collections.abc import Iterator

@@ -156,6 +156,7 @@ def _parse_leaf(raw: Mapping[str, object], place: str, budget: _Budget) -> Leaf:
     if not isinstance(name, str) or not _is_field(name):
         known = ", ".join(sorted(FIELDS))
         raise InvalidFilter(f"{place}.field: unknown field; known: {known}, metadata.<key>")
+    _check_text(name, f"{place}.field")
     operators = [key for key in raw if key != "field"]
     if len(operators) != 1 or operators[0] not in OPERATORS:
         raise InvalidFilter(f"{place}: expected exactly one operator of {', '.join(sorted(OPERATORS))}")

@@ -56,7 +56,8 @@ class BlockKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A span `text[start:end]` of the extracted text that belongs together, under its heading path."""
+    """A span `text[start:end]` of the extracted text that belongs together, under its heading path. The path of a
+    heading block ends with that heading."""
 
     kind: BlockKind
     start: int

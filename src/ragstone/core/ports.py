@@ -192,7 +192,7 @@ class Parser(Protocol):
     """Bytes to text and blocks. Pure: runs in a limited child process, opens no connection and no other file."""
 
     def parse(self, content: bytes) -> ParsedDocument:
-        """Raises ParseFailed, NoText (nothing but white space), UnsafeXml."""
+        """Raises ParseFailed, NoText (nothing but white space)."""
         ...
 
 
@@ -202,8 +202,9 @@ class DocumentReader(Protocol):
     async def read(
         self, path: Path, *, media_type: str, title: str | None
     ) -> tuple[ParsedDocument, list[Chunk]]:
-        """`title` as the user gave it, else the parser's or None. Raises IngestError kinds; WorkerDied when the
-        worker was killed (not by its limits)."""
+        """`title` as the user gave it; without one the document's own opens the chunks' contexts. The document may
+        come without its blocks, which only the chunker needs. Raises UnsupportedMediaType, IngestError kinds;
+        WorkerDied when the worker was killed (not by its limits)."""
         ...
 
     async def close(self) -> None:

@@ -14,9 +14,10 @@ _LONGEST_ABBREVIATION = 24
 
 # A run of terminators begins where no terminator stands before it, and every repetition is possessive: linear.
 _END = re.compile(
-    r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?=\s|\Z)""" r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
+    r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?:\[[^\[\]\s]{1,12}\])*+(?=\s|\Z)"""
+    r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
 )
-_LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z][.)])[ \t]++(?=\S)")
+_LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z]\)|[a-z]\.)[ \t]++(?=\S)")
 _CONTINUING = frozenset(("Mn", "Me", "Mc", "Cf"))
 _FIRST_WORD = re.compile(r"[^\S\n]*+(\S++)")
 _OPENING_WORD = re.compile(r"\w{1,12}")

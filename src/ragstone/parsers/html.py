@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
+from ragstone.core.errors import ParseLimit
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter, collapse_lines
 from ragstone.parsers.decoding import decode
@@ -46,12 +47,19 @@ class HtmlParser:
     """Implements `Parser` for text/html."""
 
     def parse(self, content: bytes) -> ParsedDocument:
-        """Raises NoText."""
+        """Raises NoText, ParseLimit."""
         decoded = decode(content, declared=declared_encoding(content))
-        encoding, tree = decoded.encoding, LexborHTMLParser(limit_depth(decoded.text))
+        encoding, tree = decoded.encoding, _tree(limit_depth(decoded.text))
         del decoded  # a large page would be in memory once more while its tree is read
         title = tree.css_first("head > title")
         return _read(tree).finish(title=title.text() if title is not None else None, encoding=encoding)
+
+
+def _tree(page: str) -> LexborHTMLParser:
+    try:
+        return LexborHTMLParser(page)
+    except SelectolaxError as error:  # any text is HTML; only memory can fail
+        raise ParseLimit("the page needs more memory than there is") from error
 
 
 def _read(tree: LexborHTMLParser) -> BlockWriter:

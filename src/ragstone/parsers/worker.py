@@ -32,12 +32,12 @@ from ragstone.parsers.wire import ReadRequest, decode_request, encode_document, 
 class Limits:
     """What one document may cost."""
 
-    # A page of 50 MB takes 400 MB to parse; the whole server is to stay below 750 MB.
+    # 50 MB on one line take 450 MB; a page of nothing but tags takes thirty times its size and is refused at 10 MB.
     memory_bytes: int = 512 * 2**20
-    # 50 MB of text take about 45 s to parse and chunk.
+    # 50 MB of prose take 20 to 30 s to parse and chunk.
     cpu_s: float = 60.0
-    # Five times that, since a niced process gets a fifth or less of a busy machine and a document must not fail
-    # because others are asked about; it also ends what waits without using the processor.
+    # Five times that, since this process, being nice, gets a fifth or less of a busy machine, and a document must not
+    # fail because others are asked about. It also ends what waits without using the processor.
     wall_s: float = 300.0
     # 50 MB of ASCII: the largest upload cannot hold more unless it was inflated.
     characters: int = 50_000_000
@@ -125,8 +125,12 @@ def read_document(request: ReadRequest, limits: Limits) -> tuple[ParsedDocument,
 
 def peak_bytes() -> int:
     """The most memory that this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    try:
+        status = Path("/proc/self/status").read_text()
+    except FileNotFoundError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss: on Linux a spawned process begins with the peak of the one that spawned it.
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
 
 
 def _content(path: Path) -> bytes:

@@ -1,13 +1,14 @@
 """Filters in Qdrant Edge's terms: the engine's side of `edge_fields`."""
 
 from collections.abc import Collection
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, MatchValue, RangeFloat
 
 from ragstone.vectorstores.frames import Condition
 
-AnyCondition: TypeAlias = FieldCondition | HasIdCondition | Filter
+AnyCondition: TypeAlias = Any
+"""One of Edge's condition classes, a filter among them."""
 
 NOTHING = HasIdCondition(set())
 

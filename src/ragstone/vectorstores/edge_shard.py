@@ -69,6 +69,14 @@ def open_shard(directory: Path, *, dimension: int) -> EdgeShard:
         ) from error
 
 
+def sync_log(directory: Path) -> None:
+    """Put Edge's write-ahead log on disk. It has every write since Edge's own flush, and Edge finds its way back from
+    it whatever became of the other files' pages (a test tears them at random)."""
+    log = directory / "shard" / "edge" / "wal"
+    for path in [*log.iterdir(), log]:
+        _sync(path)
+
+
 def _config(dimension: int) -> EdgeConfig:
     dense = EdgeVectorParams(
         size=dimension,
