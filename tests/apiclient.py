@@ -8,7 +8,8 @@ from typing import Any
 import httpx2
 import orjson
 
-PATIENCE_S = 30.0
+from tests.waiting import until
+
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 Json = dict[str, Any]
 
@@ -65,10 +66,12 @@ class Api:
 
     async def finished(self, job_id: str) -> Json:
         """The job once it has ended."""
-        async with asyncio.timeout(PATIENCE_S):
-            while (job := await self.get(f"/jobs/{job_id}"))["state"] not in FINAL:
-                await asyncio.sleep(self._poll_s)
-        return job
+
+        async def has_ended() -> bool:
+            return (await self.get(f"/jobs/{job_id}"))["state"] in FINAL
+
+        await until(has_ended, every_s=self._poll_s)
+        return await self.get(f"/jobs/{job_id}")
 
     async def settled(self, upload: Mapping[str, Any]) -> Json:
         """The document of an upload once its job has ended."""

@@ -3,7 +3,6 @@
 import ipaddress
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx2

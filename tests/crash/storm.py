@@ -61,9 +61,7 @@ def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str) -> float
     code = server.stop()
     problems += [] if code == 0 else [f"exit {code} after SIGTERM"]
     problems += consistency_violations(data_dir, dimension=REAL_DIMENSION)
-    print(
-        f"round {number:3d} {kind:6s} ready {ready_s:.2f} s {'ok' if not problems else problems}", flush=True
-    )
+    print(f"round {number:3d} {kind:6s} ready {ready_s:.2f} s {problems or 'ok'}", flush=True)
     if problems:
         sys.exit(1)
     resolve(oracle, data_dir)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import httpx2
@@ -297,15 +297,11 @@ class TestMarkup:
 
 
 class TestLife:
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Iterator[Path]:
-        yield tmp_path
-
-    def test_sigterm_during_an_ingest_ends_in_order_and_the_next_start_goes_on(self, folder: Path) -> None:
+    def test_sigterm_during_an_ingest_ends_in_order_and_the_next_start_goes_on(self, tmp_path: Path) -> None:
         text = "\n\n".join(
             f"Paragraph {number} tells of cat number {number} and its day." for number in range(400)
         )
-        first = Server(folder / "data", folder=folder)
+        first = Server(tmp_path / "data", folder=tmp_path)
         with httpx2.Client(base_url=first.url, timeout=30.0, trust_env=False) as http:
             uploads = [http.post("/documents", json={"text": text + str(at)}).json() for at in range(4)]
         started = time.monotonic()
@@ -313,7 +309,7 @@ class TestLife:
         assert time.monotonic() - started < 15
         assert not [line for line in first.lines if '"level":"error"' in line]
 
-        second = Server(folder / "data", folder=folder)
+        second = Server(tmp_path / "data", folder=tmp_path)
         try:
             with httpx2.Client(base_url=second.url, timeout=30.0, trust_env=False) as http:
                 for upload in uploads:
@@ -321,11 +317,11 @@ class TestLife:
         finally:
             assert second.stop() == 0, "".join(second.lines)
 
-    def test_uvicorn_starts_the_application_by_its_name(self, folder: Path) -> None:
+    def test_uvicorn_starts_the_application_by_its_name(self, tmp_path: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "ragstone.api.main:app", "--port", "0"],
-            cwd=folder,
-            env=clean_environment(LOG_FORMAT="text", RAGSTONE_DATA_DIR=str(folder / "here")),
+            cwd=tmp_path,
+            env=clean_environment(LOG_FORMAT="text", RAGSTONE_DATA_DIR=str(tmp_path / "here")),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -339,9 +335,9 @@ class TestLife:
             process.send_signal(signal.SIGTERM)
             stderr.read()
         assert process.wait(timeout=30) in (0, -signal.SIGTERM)
-        assert (folder / "here" / "manifest.db").exists()
+        assert (tmp_path / "here" / "manifest.db").exists()
 
-    def test_a_port_that_is_taken_is_one_sentence(self, server: Server, folder: Path) -> None:
+    def test_a_port_that_is_taken_is_one_sentence(self, server: Server, tmp_path: Path) -> None:
         done = subprocess.run(
             [
                 sys.executable,
@@ -351,9 +347,9 @@ class TestLife:
                 "--port",
                 str(server.port),
                 "--data-dir",
-                str(folder / "data"),
+                str(tmp_path / "data"),
             ],
-            cwd=folder,
+            cwd=tmp_path,
             env=clean_environment(),
             capture_output=True,
             text=True,
@@ -362,7 +358,8 @@ class TestLife:
         )
 
         assert done.returncode == 1
-        assert "address already in use" in done.stderr
+        (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("ragstone: ")]
+        assert f"port {server.port} cannot be listened on: Address already in use" in sentence
         assert "Traceback" not in done.stderr
 
 

@@ -1,6 +1,5 @@
 """The engine on its own: it agrees with the oracle through any history, keeps what it was given, and tidies up."""
 
-import asyncio
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from ragstone.testing.vector_store_contract.scenes import (
 )
 from ragstone.testing.vector_stores import InMemoryVectorStore
 from ragstone.vectorstores import edge_engine, edge_idf, edge_shard
-from ragstone.vectorstores.edge import EdgeVectorStore
+from ragstone.vectorstores.edge import BATCH_KEYS, BATCH_POINTS, EdgeVectorStore
 from ragstone.vectorstores.edge_engine import Engine
 from ragstone.vectorstores.edge_process import error_of
 from ragstone.vectorstores.edge_shard import INDEXES, SCAN_SEGMENTS, EngineRefusal
@@ -364,8 +363,7 @@ async def test_nothing_is_asked_of_the_engine_where_nothing_can_be_found(engine:
 
 async def test_large_writes_travel_in_small_batches(engine: Engine) -> None:
     store, scope = store_of(engine, dimension=DIMENSION), fresh_scope()
-    await store.upsert(scope, [point() for _ in range(70)])
-    await store.find_embeddings(scope, [str(n) for n in range(20)])
-    await asyncio.sleep(0)
+    await store.upsert(scope, [point() for _ in range(2 * BATCH_POINTS + 1)])
+    await store.find_embeddings(scope, [str(n) for n in range(BATCH_KEYS + 1)])
 
     assert store._link.calls == ["upsert"] * 3 + ["find_embeddings"] * 2  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from ragstone.core.errors import DataDirectoryInUse, EngineUnavailable, FingerprintChanged, StartupError
 from ragstone.core.filters import And, Filter
@@ -368,3 +369,21 @@ async def test_an_engine_that_talks_nonsense_is_given_up() -> None:
         with pytest.raises(EngineUnavailable, match="not connected"):
             await engine.connection.request("ping", [])
         assert engine.lost == ["lost"]
+
+
+def test_all_of_it_works_on_the_servers_event_loop() -> None:
+    """uvloop, whose transports and pipes are its own."""
+
+    async def live_through_a_death(folder: Path) -> None:
+        async with opened(folder, hang_limit_s=0.3) as store:
+            scope, stored = fresh_scope(), point("red fox")
+            await store.upsert(scope, [stored])
+            kill_engine(folder)
+            assert await all_ids(store, scope) == {stored.id}
+            kill_engine(folder, signal.SIGSTOP)
+            assert await all_ids(store, scope) == {stored.id}
+            with pytest.raises(DataDirectoryInUse):
+                await EdgeVectorStore.open(folder, dimension=DIMENSION, lock_wait_s=0)
+
+    with quick_folder() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live_through_a_death(folder))

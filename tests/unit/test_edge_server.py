@@ -212,3 +212,35 @@ def test_an_owner_is_dead_even_if_another_holds_its_pipe(monkeypatch: pytest.Mon
     assert heard == ["death"]
     os.close(reading)
     os.close(writing)
+
+
+def run_to_the_end(folder: Path, *, dimension: int) -> tuple[dict[str, object], list[list[object]], int]:
+    """What an engine announces, what it replies to a ping, and how it ends."""
+    owner, life = os.pipe(), os.pipe()
+    codes: list[int] = []
+    thread = threading.Thread(
+        target=lambda: codes.append(
+            edge_server.run(folder, dimension=dimension, wait_s=0, owner_pipe=owner[0], announcements=life[1])
+        )
+    )
+    thread.start()
+    announced = json.loads(os.read(life[0], 4096))
+    replies: list[list[object]] = []
+    if "socket" in announced:
+        peer = Peer(Path(announced["socket"]))
+        peer.send(pack([1, "ping"]))
+        replies = peer.replies(1)
+        peer.socket.close()
+        os.write(owner[1], CLOSE)
+    thread.join(timeout=20)
+    for descriptor in (*owner, *life):
+        os.close(descriptor)
+    return announced, replies, codes[0]
+
+
+def test_an_engine_lives_until_its_owner_closes_it() -> None:
+    with quick_folder() as folder:
+        for _ in range(2):
+            announced, replies, code = run_to_the_end(folder, dimension=DIMENSION)
+            assert (replies, code) == ([[1, True, True]], 0)
+            assert not Path(str(announced["socket"])).exists()

@@ -85,7 +85,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _client_left(request: Request, error: Exception) -> Response:
     """Nobody reads the reply, but a client that leaves is no defect of ours."""
-    return error_response(MalformedBody("the client left before its body had ended"), request.state.request_id)
+    return error_response(
+        MalformedBody("the client left before its body had ended"), request.state.request_id
+    )
 
 
 def _detail(problem: dict[str, Any]) -> dict[str, Any]:

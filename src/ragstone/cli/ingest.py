@@ -98,7 +98,10 @@ async def _send(client: ApiClient, path: Path, collection: str) -> dict[str, Any
     name, source = (text.encode("utf-8", "replace").decode() for text in (path.name, path.as_posix()))
     content = await asyncio.to_thread(path.read_bytes)
     return await client.call(
-        "POST", "/documents", files={"file": (name, content)}, data={"collection": collection, "source": source}
+        "POST",
+        "/documents",
+        files={"file": (name, content)},
+        data={"collection": collection, "source": source},
     )
 
 

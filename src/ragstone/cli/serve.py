@@ -9,10 +9,11 @@ import uvicorn
 from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import Settings
-from ragstone.core.errors import InvalidSetting
+from ragstone.core.errors import InvalidSetting, StartupError
 from ragstone.core.logs import configure_logging
 from ragstone.middleware.trust import is_loopback
 
+BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
 GRACE_S = 30  # open requests may take this long to end after SIGTERM
 
 

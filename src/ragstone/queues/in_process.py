@@ -106,7 +106,9 @@ class InProcessQueue:
         """Nobody else would: the manifest takes these jobs for running."""
         delay = timedelta(seconds=IDLE_POLL_S)
         while self._broken_off:
-            await self._manifest.requeue(self._broken_off[-1], delay=delay, failure=BROKEN_OFF, is_strike=False)
+            await self._manifest.requeue(
+                self._broken_off[-1], delay=delay, failure=BROKEN_OFF, is_strike=False
+            )
             self._broken_off.pop()
 
     async def _until_due(self) -> float:

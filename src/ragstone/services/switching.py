@@ -64,7 +64,7 @@ class VersionSwitch:
                 return
             try:
                 await self._flush_and_switch(batch)
-            except Exception as error:  # the worker loop outlives a failing store or database
+            except Exception as error:  # noqa: BLE001 - the worker loop outlives a failing store or database
                 await self._give_back(batch, error)
 
     async def _flush_and_switch(self, batch: list[IndexedVersion]) -> None:
@@ -93,7 +93,9 @@ class VersionSwitch:
         failure = Failure(code, "the flush before the switch failed")
         try:
             for indexed in batch:
-                await self._manifest.requeue(indexed.job_id, delay=RETRY_DELAY, failure=failure, is_strike=False)
+                await self._manifest.requeue(
+                    indexed.job_id, delay=RETRY_DELAY, failure=failure, is_strike=False
+                )
         except Exception:  # neither switched nor given back: tried again with the next flush
             log.exception("giving versions back failed")
             self._waiting += batch

@@ -13,7 +13,7 @@ from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, sc
 from ragstone.vectorstores.edge_link import EngineLink
 from ragstone.vectorstores.frames import Condition
 
-BATCH_POINTS = 32  # about 5 ms of the engine's time, in which no query is answered
+BATCH_POINTS = 16  # about 3 ms of the engine's time, in which no query is answered
 BATCH_KEYS = 16
 HEALTH_TIMEOUT_S = 1.0
 

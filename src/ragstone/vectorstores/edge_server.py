@@ -117,14 +117,11 @@ def watch_owner(
             return on_death()
 
 
-def main(arguments: list[str]) -> int:
-    """Run an engine; returns the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # meant for the owner, which closes us in order
-    announcements = os.dup(1)
-    os.dup2(2, 1)  # whatever a library may print is no announcement
-    directory, dimension, wait_s = Path(arguments[0]), int(arguments[1]), float(arguments[2])
-    life = _Life()
+def run(
+    directory: Path, *, dimension: int, wait_s: float, owner_pipe: int = 0, announcements: int = 1
+) -> int:
+    """An engine's whole life; returns the exit code."""
+    life = _Life(owner_pipe)
     try:
         lock = DirectoryLock(directory, wait_s=wait_s)
         lock.clear_away_predecessor()
@@ -139,18 +136,29 @@ def main(arguments: list[str]) -> int:
     life.server.serve()
     engine.close()
     remove_socket(life.socket_path)
+    lock.release()
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a process; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # meant for the owner, which closes us in order
+    announcements = os.dup(1)
+    os.dup2(2, 1)  # whatever a library may print is no announcement
+    directory, dimension, wait_s = arguments
+    return run(Path(directory), dimension=int(dimension), wait_s=float(wait_s), announcements=announcements)
 
 
 class _Life:
     """What the watching thread must know of the main one to end it."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner_pipe: int) -> None:
         self.server: EngineServer | None = None
         self.socket_path: Path | None = None
         threading.Thread(
             target=watch_owner,
-            args=(0, os.getppid()),
+            args=(owner_pipe, os.getppid()),
             kwargs={"on_close": self._close, "on_death": self._die},
             daemon=True,
         ).start()

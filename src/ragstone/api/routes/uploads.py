@@ -140,7 +140,9 @@ def _status(acceptance: Acceptance) -> int:
 
 
 def _json(reply: BaseModel, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(reply.model_dump_json(), status_code=status, headers=headers, media_type="application/json")
+    return Response(
+        reply.model_dump_json(), status_code=status, headers=headers, media_type="application/json"
+    )
 
 
 def _fields(body: TextUpload | UploadForm, tenant: str) -> UploadFields:

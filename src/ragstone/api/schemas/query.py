@@ -79,9 +79,13 @@ class QueryRequest(RequestModel):
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
     stream: Literal[False] = Field(False, description="Answers come as JSON; streaming is not there yet.")
-    provider: Literal["extractive"] | None = Field(None, description="Who answers; there is one provider so far.")
+    provider: Literal["extractive"] | None = Field(
+        None, description="Who answers; there is one provider so far."
+    )
     model: Literal["extractive"] | None = None
-    temperature: float = Field(0.0, ge=0, le=2, allow_inf_nan=False, description="Without effect on `extractive`.")
+    temperature: float = Field(
+        0.0, ge=0, le=2, allow_inf_nan=False, description="Without effect on `extractive`."
+    )
     max_tokens: int | None = Field(None, ge=1, description="Without effect on `extractive`.")
     strict: bool = Field(default=False, description="Fail instead of answering with a part missing.")
     history: list[TurnModel] = Field(default=[], max_length=MAX_TURNS)
