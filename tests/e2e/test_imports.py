@@ -60,7 +60,7 @@ def run_python(code: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ask", "--help"], ["serve", "--help"], []])
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], []])
 def test_help_loads_no_encoder_no_store_no_framework(tmp_path: Path, arguments: list[str]) -> None:
     shown = run_python(HELP.format(arguments=arguments), tmp_path)
 

@@ -299,7 +299,7 @@ class TestMarkup:
 class TestLife:
     def test_sigterm_during_an_ingest_ends_in_order_and_the_next_start_goes_on(self, tmp_path: Path) -> None:
         text = "\n\n".join(
-            f"Paragraph {number} tells of cat number {number} and its day." for number in range(400)
+            f"Paragraph {number} tells of cat number {number} and its day." for number in range(60)
         )
         first = Server(tmp_path / "data", folder=tmp_path)
         with httpx2.Client(base_url=first.url, timeout=30.0, trust_env=False) as http:

@@ -62,13 +62,14 @@ async def opened(
     folder: Path, *, hang_limit_s: float = 60.0, reconnect_wait_s: float = 60.0
 ) -> AsyncIterator[EdgeVectorStore]:
     """A store whose calls wait for a restart as long as it may take on a busy machine."""
-    link = await EngineLink.open(
+    link = EngineLink(
         folder,
         dimension=DIMENSION,
         lock_wait_s=10.0,
         hang_limit_s=hang_limit_s,
         reconnect_wait_s=reconnect_wait_s,
     )
+    await link.start()
     store = EdgeVectorStore(link, dimension=DIMENSION)
     try:
         yield store
@@ -295,6 +296,15 @@ async def test_the_engine_ends_with_its_owner_and_frees_the_directory(folder: Pa
     assert await heir.is_healthy()
     assert not socket_path.parent.exists()
     await heir.close()
+
+
+def test_a_panic_is_logged_with_its_place_and_without_its_data(caplog: pytest.LogCaptureFixture) -> None:
+    for line in (b"thread 'main' panicked at lib/segment.rs:7:1:", b"secret text", b""):
+        edge_process._log_line(line)
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "engine panicked")
+    ]
 
 
 @pytest.mark.parametrize("crash_at", CRASH_POINTS)

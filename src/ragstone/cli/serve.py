@@ -1,5 +1,6 @@
 """Running the server: listening on loopback, announcing where, ending in order."""
 
+import os
 import socket
 from types import FrameType
 
@@ -59,12 +60,23 @@ async def serve_container(settings: Settings, container: Container) -> None:
     """Serve what is already open."""
     config = uvicorn.Config(
         create_app(settings, container),
-        host=settings.host,
-        port=settings.port,
         http="httptools",
         log_config=None,
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    await Server(config, container).serve()
+    with _listen(settings) as listening:
+        await Server(config, container).serve(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bound here, since uvicorn would end the process with a log line. Raises StartupError."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise StartupError(
+            f"{settings.host} port {settings.port} cannot be listened on: {reason}; choose another --port"
+        ) from error

@@ -170,8 +170,9 @@ class InMemoryVectorStore:
         return len(items)
 
     def _checked(self, point: Point) -> Point:
-        if not np.isfinite(point.sparse.values).all():
-            raise BadEmbedding("a sparse vector holds NaN or infinity")
+        indices, values = point.sparse.indices, point.sparse.values
+        if not len(indices) == len(values) == len(set(indices)) or not np.isfinite(values).all():
+            raise BadEmbedding("a sparse vector needs one finite weight for each of its distinct tokens")
         payload = copy.deepcopy(dict(point.payload))
         return Point(str(uuid.UUID(point.id)), self._unit(point.dense), point.sparse, payload)
 

@@ -42,7 +42,8 @@ class EdgeVectorStore:
         """Start the engine on `directory`, which is made if missing. Raises DataDirectoryInUse when another engine
         still holds it after `lock_wait_s`, FingerprintChanged when its vectors have another dimension, StartupError.
         """
-        link = await EngineLink.open(directory, dimension=dimension, lock_wait_s=lock_wait_s)
+        link = EngineLink(directory, dimension=dimension, lock_wait_s=lock_wait_s)
+        await link.start()
         return cls(link, dimension=dimension)
 
     async def upsert(self, scope: Scope, points: Sequence[Point]) -> None:

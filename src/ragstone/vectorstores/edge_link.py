@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineLink:
-    """Calls of an engine in a process of its own. `open` makes it."""
+    """Calls of an engine in a process of its own, once it is started."""
 
     def __init__(
         self,
@@ -45,13 +45,10 @@ class EngineLink:
         self._connection: EngineConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    @classmethod
-    async def open(cls, directory: Path, **arguments: Any) -> "EngineLink":
-        """Arguments as the constructor's. Raises DataDirectoryInUse, FingerprintChanged, StartupError."""
-        link = cls(directory, **arguments)
-        await link._start(os.environ)
-        link._keeper = asyncio.create_task(link._keep_alive())
-        return link
+    async def start(self) -> None:
+        """Spawn the engine and connect. Raises DataDirectoryInUse, FingerprintChanged, StartupError."""
+        await self._spawn(os.environ)
+        self._keeper = asyncio.create_task(self._keep_alive())
 
     async def call(self, operation: str, *arguments: object) -> Any:
         """The operation's result. Every operation may be repeated, and is, once, when the engine dies under it.
@@ -89,7 +86,7 @@ class EngineLink:
         except TimeoutError:
             raise EngineUnavailable("the vector engine is down and being restarted") from None
 
-    async def _start(self, environment: Mapping[str, str]) -> None:
+    async def _spawn(self, environment: Mapping[str, str]) -> None:
         process = await EngineProcess.spawn(
             self._directory,
             dimension=self._dimension,
@@ -136,7 +133,7 @@ class EngineLink:
         while True:
             await asyncio.sleep(self._pause_s())
             try:
-                return await self._start(environment)
+                return await self._spawn(environment)
             except (RagstoneError, OSError) as error:
                 self._deaths += 1
                 log.warning("engine restart failed", extra={"attempt": self._deaths, "reason": str(error)})

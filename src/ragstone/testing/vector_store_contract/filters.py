@@ -70,6 +70,7 @@ class FilterPromises:
             for op in ("gt", "gte", "lt", "lte")
             for bound in (2020, 2021.5, 0, -0.0, 1e-300, 2**53, -(2**53))
         ]
+        wanted += [Leaf("metadata.text", "gte", ""), Leaf("metadata.draft", "lte", value=True)]
         await _check(store, _documents(), wanted)
 
     async def test_conditions_combine(self, store: VectorStore) -> None:

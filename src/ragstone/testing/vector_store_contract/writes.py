@@ -95,8 +95,14 @@ class WritePromises:
     ) -> None:
         """A lexical vector is a vector too."""
         scope = fresh_scope()
-        for weight in (float("nan"), float("inf")):
-            bad = Point(point().id, axis(1), SparseVector((7,), (weight,)), {})
+        unusable = [
+            SparseVector((7,), (float("nan"),)),
+            SparseVector((7,), (float("inf"),)),
+            SparseVector((7, 8), (1.0,)),
+            SparseVector((7, 7), (1.0, 2.0)),
+        ]
+        for sparse in unusable:
+            bad = Point(point().id, axis(1), sparse, {})
             await refusal(store.upsert(scope, [point("fine"), bad]), BadEmbedding)
         assert await store.count(scope) == 0
 
