@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CALLERS = 4  # enough to keep two cores busy
-POLL_S = 0.25
+POLL_S = 1.0  # listing costs the server 10 ms of CPU, which would count as ingest
 DEEPEST = 1_000  # offset + top_k of one search
 
 

@@ -30,7 +30,7 @@ COLLECTION = "default"
 class Plan:
     """How much to do. `documents` of ten chunks each; `rounds` of `seconds` for each kind of load."""
 
-    documents: int = 100
+    documents: int = 140
     fp32_documents: int = 30
     rounds: int = 5
     seconds: float = 1.0

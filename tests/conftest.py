@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from ragstone.config.settings import Settings
+from ragstone.config.settings import Settings, load_settings
 from ragstone.core.models import Embedding, EmbeddingInput, Vector
 from tests.apiclient import Api
 from tests.servers import Server
@@ -101,7 +101,7 @@ def app_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of the shared container; its data directory lies in a folder of its own, with a file beside it."""
     sandbox = tmp_path_factory.mktemp("sandbox")
     (sandbox / "precious.txt").write_text("keep me")
-    return Settings(
+    return load_settings(
         data_dir=sandbox / "data",
         allowed_hosts=("rag.example",),
         cors_origins=("https://app.example",),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ragstone.bootstrap import Adapters, Container, _start_services
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 from ragstone.core.errors import NoText
 from ragstone.core.models import (
     DEFAULT_TENANT,
@@ -135,7 +135,7 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end."""
     store, reader, embedder = store or MemoryStore(), ParagraphReader(), WordEmbedder()
-    configured = Settings(data_dir=folder, **(settings or {}))
+    configured = load_settings(data_dir=folder, **(settings or {}))
     async with AsyncExitStack() as stack:
         directory = DataDirectory.open(folder, command="test")
         stack.callback(directory.close)

@@ -62,7 +62,7 @@ class TestReading:
 
         assert [chunk["index"] for chunk in chunks] == list(range(guide["chunks"]))
         assert all(chunk["text"] == text[chunk["start"] : chunk["end"]] for chunk in chunks)
-        assert any("Install" in chunk["heading"] for chunk in chunks)
+        assert all(chunk["heading"][0] == "Guide 🙂" for chunk in chunks)
         assert set(chunks[0]["location"]) == {"page", "page_end", "sheet", "slide"}
 
     async def test_chunks_come_in_pages(self, api: Api, guide: dict[str, Any]) -> None:

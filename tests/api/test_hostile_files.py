@@ -86,7 +86,7 @@ async def test_a_file_is_stored_under_its_hash_and_its_name_made_harmless(
         return
     document = reply.json["document"]
     shown = document["filename"]
-    assert shown == document["source"]
+    assert document["source"] == (None if shown == "unnamed" else shown)
     assert 1 <= len(shown) <= 255
     assert shown.isprintable()
     assert not set(shown) & set("/\\\0")

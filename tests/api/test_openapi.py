@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import ragstone
 from ragstone.api.main import create_app
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 
 ROUTES = {
     ("post", "/query"),
@@ -35,7 +35,7 @@ WITH_BODY = ["/query", "/search", "/documents", "/collections"]
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    app: FastAPI = create_app(Settings())
+    app: FastAPI = create_app(load_settings())
     return app.openapi()
 
 

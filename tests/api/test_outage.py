@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from ragstone.api.main import create_app
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 from ragstone.services import documents, ingestion, purging, switching
 from tests.apiclient import Api, Json
 from tests.parts import World, open_world
@@ -32,7 +32,7 @@ async def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(documents, "PURGE_WAIT_S", 0.05)
     monkeypatch.setattr(ingestion, "RETRY_AFTER", timedelta(milliseconds=10))
     async with open_world(tmp_path / "data", settings={"max_queued_jobs": 3}) as world:
-        app = create_app(Settings(data_dir=tmp_path / "data"), world.container)
+        app = create_app(load_settings(data_dir=tmp_path / "data"), world.container)
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield Fragile(Api(http), world)

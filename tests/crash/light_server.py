@@ -7,7 +7,7 @@ import uvloop
 
 from ragstone.bootstrap import build_container
 from ragstone.cli.serve import serve_container
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 from ragstone.core.logs import configure_logging
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
@@ -18,7 +18,7 @@ switching.FLUSH_EVERY_S = 0.05
 
 async def main(data_dir: Path) -> None:
     """Serve on a free port until SIGTERM."""
-    settings = Settings(data_dir=data_dir, port=0)
+    settings = load_settings(data_dir=data_dir, port=0)
     configure_logging(level="WARNING", log_format="json")
     async with build_container(settings, embedder=HashingEmbedder(DIMENSION)) as container:
         await serve_container(settings, container)

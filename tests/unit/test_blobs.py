@@ -100,7 +100,7 @@ async def test_a_disk_that_refuses_is_unavailable_and_leaves_no_litter(
     blobs: FileBlobStore, root: Path
 ) -> None:
     (root / SHA256[:2]).write_text("in the way")
-    with pytest.raises(Unavailable, match="cannot be written"):
+    with pytest.raises(Unavailable, match="cannot be used"):
         await blobs.put(CONTENT)
     assert list((root / "spool").iterdir()) == []
 

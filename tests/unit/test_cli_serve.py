@@ -12,7 +12,7 @@ import pytest
 
 from ragstone import bootstrap
 from ragstone.cli.serve import Server, run_server
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 from ragstone.storage.data_directory import owner_of
 from tests.waiting import until
 
@@ -47,7 +47,7 @@ async def test_it_announces_its_address_serves_and_ends_on_sigterm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
     data_dir = tmp_path / "data"
-    serving = asyncio.create_task(run_server(Settings(data_dir=data_dir, host=host, port=0)))
+    serving = asyncio.create_task(run_server(load_settings(data_dir=data_dir, host=host, port=0)))
 
     url = await announced(data_dir)
     async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:

@@ -136,9 +136,18 @@ class Life:
         queued = sum(
             not each.is_deleted and each.newest.job is JobState.QUEUED for each in self.model.values()
         )
+        is_busy = any(
+            version.job is JobState.RUNNING
+            for each in self.model.values()
+            if not each.is_deleted
+            for version in each.versions.values()
+        )
         limit = self.random.randint(1, 4)
         tasks = await self.manifest.claim_tasks(limit)
-        assert len(tasks) == min(limit, queued)
+        struck = [task for task in tasks if task.job.strikes > 1]
+        assert len(tasks) <= min(limit, queued)
+        assert tasks or is_busy or not queued
+        assert not struck or (len(tasks) == 1 and not is_busy)
         for task in tasks:
             version = self.model[task.document_id].versions[task.version]
             assert (version.job, version.sha256) == (JobState.QUEUED, task.sha256)

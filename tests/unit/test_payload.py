@@ -113,19 +113,28 @@ class TestSource:
         stored = json.loads(json.dumps(payload()))
         document = VisibleDocument("d", 2, "A newer title", {"team": "y"})
 
-        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, number=4)
+        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, with_sentences=True)
 
-        assert (found.n, found.title, found.metadata) == (4, "A newer title", {"team": "y"})
+        assert (found.n, found.title, found.metadata) == (0, "A newer title", {"team": "y"})
         assert (found.start, found.end, found.text) == (10, 31, CHUNK.text)
         assert found.location == Location(page=2)
         assert (found.score, found.scores) == (0.123457, {"dense": 0.5, "sparse": None})
         assert [part.text for part in found.sentences] == ["One sentence.", "Two 🙂."]
         assert all(len(part.vector) == 0 for part in found.sentences)
 
+    def test_sentences_are_left_out_where_nobody_weighs_them(self) -> None:
+        document = VisibleDocument("d", 2, "T", {})
+
+        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, with_sentences=False)
+
+        assert found.sentences == ()
+
     def test_sentences_get_their_stored_vectors(self) -> None:
         vectors = np.eye(2, 4, dtype=np.float32)
         stored = payload(pack_spans(vectors))
 
-        found = source_of(stored, Candidate("p", 1.0, 1.0, 1.0), VisibleDocument("d", 2, "T", {}), number=1)
+        found = source_of(
+            stored, Candidate("p", 1.0, 1.0, 1.0), VisibleDocument("d", 2, "T", {}), with_sentences=True
+        )
 
         assert np.allclose(np.stack([part.vector for part in found.sentences]), vectors)

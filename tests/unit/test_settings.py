@@ -76,8 +76,20 @@ def test_an_unknown_ragstone_name_in_the_env_file_is_refused_too() -> None:
 def test_foreign_names_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("POSTGRES_PASSWORD=secret\nPORT=1\n")
     monkeypatch.setenv("DATA_DIR", "/elsewhere")
+    monkeypatch.setenv("HOST", "0.0.0.0")
 
-    assert load_settings() == Settings()
+    settings = load_settings()
+
+    assert (settings.data_dir, settings.port, settings.host) == (Path("ragstone-data"), 8000, "127.0.0.1")
+
+
+def test_the_case_of_levels_and_formats_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv("LOG_FORMAT", "TEXT")
+
+    settings = load_settings()
+
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "text")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, UploadFile
 
-from ragstone.core.errors import InvalidRequest, MalformedBody, RagstoneError, UnsupportedMediaType
+from ragstone.core.errors import (
+    InvalidRequest,
+    MalformedBody,
+    RagstoneError,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from ragstone.services.documents import ReceivedFile
 
 MAX_FILES = 100
@@ -71,6 +77,8 @@ async def read_form(request: Request) -> FormData:
         return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except (ValueError, LookupError, KeyError) as error:
         raise MalformedBody("the body is not the multipart form that its content type says") from error
+    except OSError as error:
+        raise _cannot_store(error) from error
 
 
 def form_fields(form: FormData) -> dict[str, Any]:
@@ -90,14 +98,19 @@ def form_fields(form: FormData) -> dict[str, Any]:
 
 async def receive_file(upload: UploadFile, spool: Path) -> ReceivedFile:
     """Copy an uploaded file into the spool, durably, hashing it on the way."""
-    sha256, size, head = await asyncio.to_thread(_copy, upload.file, spool)
+    try:
+        sha256, size, head = await asyncio.to_thread(_copy, upload.file, spool)
+    except OSError as error:
+        raise _cannot_store(error) from error
+    filename = safe_filename(upload.filename)
     return ReceivedFile(
         path=spool,
         sha256=sha256,
         size_bytes=size,
         head=head,
-        filename=safe_filename(upload.filename),
+        filename=filename,
         declared_type=upload.content_type,
+        source=None if filename == UNNAMED else filename,
     )
 
 
@@ -122,6 +135,10 @@ def safe_filename(given: str | None) -> str | None:
 def problem_of(error: RagstoneError) -> dict[str, str]:
     """An error as an item of a batch reply."""
     return {"code": error.code, "message": error.message}
+
+
+def _cannot_store(error: OSError) -> Unavailable:
+    return Unavailable(f"the upload cannot be stored: {error.strerror}")
 
 
 def _copy(source: BinaryIO, target: Path) -> tuple[str, int, bytes]:

@@ -1,4 +1,7 @@
-"""What routes are handed: the container's services, the request's stopwatch and id, the caller."""
+"""What routes are handed: the container's services, the request's stopwatch and id, the caller.
+
+All are coroutines: FastAPI runs plain functions in a thread, at 0.15 ms each.
+"""
 
 from typing import Annotated
 
@@ -9,25 +12,25 @@ from ragstone.core.models import DEFAULT_TENANT
 from ragstone.core.timing import Stopwatch
 
 
-def get_container(request: Request) -> Container:
+async def get_container(request: Request) -> Container:
     """Opened by the lifespan."""
     container: Container = request.app.state.container
     return container
 
 
-def get_stopwatch(request: Request) -> Stopwatch:
+async def get_stopwatch(request: Request) -> Stopwatch:
     """Started by the logging middleware."""
     stopwatch: Stopwatch = request.state.stopwatch
     return stopwatch
 
 
-def get_request_id(request: Request) -> str:
+async def get_request_id(request: Request) -> str:
     """As the reply carries it."""
     request_id: str = request.state.request_id
     return request_id
 
 
-def get_tenant() -> str:
+async def get_tenant() -> str:
     """Whose documents; there is one tenant until keys name others."""
     return DEFAULT_TENANT
 

@@ -13,7 +13,7 @@ import ragstone
 from ragstone.bootstrap import Container, build_container
 from ragstone.cli.ingest import POLL_S, files_below, progress_bar
 from ragstone.cli.render import print_citations, print_timings
-from ragstone.config.settings import Settings
+from ragstone.config.settings import load_settings
 from ragstone.core.answers import Answer, apply
 from ragstone.core.errors import StartupError
 from ragstone.core.models import DEFAULT_TENANT, JobState, Scope, Token
@@ -38,7 +38,7 @@ async def run_demo() -> None:
     """Ingest, ask, abstain, say what to try next."""
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="ragstone-demo-") as folder:
-        settings = Settings(data_dir=Path(folder))
+        settings = load_settings(data_dir=Path(folder))
         async with build_container(settings) as container:
             await _ingest(console, container, documentation())
             for question in (*QUESTIONS, UNANSWERABLE):

@@ -1,9 +1,9 @@
 """`doctor`: what the data directory holds and whether its parts agree."""
 
-import httpx2
 from rich.console import Console
 
 from ragstone.bootstrap import build_container
+from ragstone.cli.client import open_client
 from ragstone.cli.render import table_of
 from ragstone.config.settings import Settings
 from ragstone.core.errors import DataDirectoryInUse
@@ -29,8 +29,8 @@ async def run_doctor(settings: Settings) -> bool:
 async def _ask_server(console: Console, settings: Settings, owner: Owner) -> bool:
     if owner.url is None:
         raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
-    async with httpx2.AsyncClient(base_url=owner.url, timeout=10.0, trust_env=False) as http:
-        health = (await http.get("/health")).json()
+    async with open_client(settings) as client:
+        health = await client.call("GET", "/health")
     rows = [(name, "works" if part["healthy"] else "is down") for name, part in health["components"].items()]
     console.print(table_of(f"{owner}: {health['status']}", rows))
     return bool(health["status"] == "healthy")

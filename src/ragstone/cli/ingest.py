@@ -107,10 +107,13 @@ async def _send(client: ApiClient, path: Path, collection: str) -> dict[str, Any
 
 async def _follow(client: ApiClient, path: Path, job_id: str) -> Outcome:
     while True:
-        job = await client.call("GET", f"/jobs/{job_id}")
+        try:
+            job = await client.call("GET", f"/jobs/{job_id}")
+        except CommandFailed as error:
+            return Outcome(path, f"uploaded, but its job cannot be followed: {error.message}")
         if job["state"] in FINAL:
-            error = job["error"]
-            return Outcome(path, f"{error['code']}: {error['message']}" if error else None)
+            failure = job["error"]
+            return Outcome(path, f"{failure['code']}: {failure['message']}" if failure else None)
         await asyncio.sleep(POLL_S)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ragstone.core.errors import InvalidSetting
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """Environment variables and `.env`; the environment wins. Foreign names are ignored, unknown RAGSTONE_* refused."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True)
 
     data_dir: Path = Field(
         Path("ragstone-data"),
@@ -98,6 +98,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        return value.upper() if info.field_name == "log_level" else value.lower()
+
     @field_validator("request_timeout", mode="before")
     @classmethod
     def _seconds(cls, value: Any) -> Any:
@@ -110,10 +117,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, with overrides (of the CLI) on top. Raises InvalidSetting."""
+    """Settings from the environment, with overrides by field name on top. Raises InvalidSetting."""
     _refuse_unknown_names()
     try:
-        return Settings(**overrides)
+        return Settings(**{_ENVIRONMENT_NAMES[name]: value for name, value in overrides.items()})
     except (ValidationError, ValueError) as error:
         raise InvalidSetting(_describe(error)) from error
 
@@ -121,6 +128,9 @@ def load_settings(**overrides: Any) -> Settings:
 def setting_names() -> dict[str, str]:
     """Environment name → field name, of every setting."""
     return {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
+
+
+_ENVIRONMENT_NAMES = {field: name for name, field in setting_names().items()}
 
 
 def _refuse_unknown_names() -> None:

@@ -8,7 +8,7 @@ RagstoneError
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty
 ├── Unavailable ── EngineUnavailable, EmbedderUnavailable
-├── QueueFull, DeadlineExceeded, WorkerDied
+├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
 ├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing
 └── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
 
@@ -186,6 +186,13 @@ class QueueFull(RagstoneError):
         self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = 5.0
     ):
         super().__init__(message, details=details, retry_after_s=retry_after_s)
+
+
+class ClientGone(RagstoneError):
+    """The client closed the connection before its answer; only the log sees this."""
+
+    code = "client_gone"
+    status = 499
 
 
 class DeadlineExceeded(RagstoneError):

@@ -1,4 +1,4 @@
-"""The seams: what services and pipelines ask of adapters. Every port has one conformance suite in ragstone.testing."""
+"""The seams: what services and pipelines ask of adapters. Adapters are held to conformance suites in ragstone.testing."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta

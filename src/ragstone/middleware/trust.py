@@ -31,6 +31,8 @@ class TrustMiddleware:
         await self._app(scope, receive, send)
 
     def _objection(self, scope: Scope) -> RagstoneError | None:
+        if not _arrived_on_loopback(scope):
+            return ForbiddenHost("without API keys the server answers on loopback addresses only")
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         host = hosts[0].lower() if len(hosts) == 1 else ""
@@ -42,6 +44,12 @@ class TrustMiddleware:
         if not origins or (len(origins) == 1 and (origins[0] == own or origins[0] in self._origins)):
             return None
         return ForbiddenOrigin("pages of this Origin may not call the API; name it in CORS_ORIGINS")
+
+
+def _arrived_on_loopback(scope: Scope) -> bool:
+    """Whether the connection was accepted on a loopback address, a unix socket, or no socket at all."""
+    address, port = scope.get("server") or (None, None)
+    return port is None or address is None or is_loopback(address)
 
 
 def host_name(host: str) -> str:

@@ -56,6 +56,7 @@ class ParseProcess:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _OWN
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # never import from the working directory
             "-m",
             "ragstone.parsers.worker",
             json.dumps(asdict(limits)),

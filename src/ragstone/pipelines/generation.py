@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from ragstone.core.models import Citation, Cited, CitedSource, Grounding, Source, Span, Token
 from ragstone.core.sentences import sentence_spans
-from ragstone.pipelines.support import ClaimJudge, Support
+from ragstone.pipelines.support import ClaimJudge, Support, find_verbatim
 
 ABSTENTIONS = {
     "no_results": "There are no documents here that I could answer from.",
     "low_score": "I found nothing on this subject in these documents.",
     "insufficient_context": "These documents touch on this subject, but I found no passage that answers the question.",
 }
+
+UNANSWERED = "insufficient_context"
+"""The reason where an answerer says nothing at all."""
 
 _MARK = re.compile(r"\[(\d{1,4})\]")
 _OPEN_MARK = re.compile(r"\[\d{0,4}\Z")
@@ -63,6 +66,11 @@ class AnswerChecker:
         self._claims_from = len(self._text)
         return list(events)
 
+    @property
+    def said_something(self) -> bool:
+        """Whether the answer has any text yet."""
+        return bool(self._text.strip())
+
     def verdict(self, *, abstained: bool) -> Verdict:
         """The grounding of all that was said."""
         if abstained:
@@ -78,7 +86,7 @@ class AnswerChecker:
 
     async def _cite(self, number: int) -> list[Token | Cited]:
         source = self._sources.get(number)
-        claim = self._take_claim()
+        claim = self._take_claim(source)
         if source is None:
             return []
         token = self._emit(f"[{number}]")
@@ -90,13 +98,23 @@ class AnswerChecker:
             self._supported.add(claim)
         return [*token, Cited(_citation(number, claim, source, support))]
 
-    def _take_claim(self) -> Span | None:
-        """The claim in front of a mark; several marks in a row share one."""
+    def _take_claim(self, source: Source | None) -> Span | None:
+        """The claim in front of a mark; several marks in a row share one. What stands word for word in the source is
+        one claim, however it is punctuated (a table row, a line of code)."""
         region = self._text[self._claims_from :]
         if region.strip():
-            self._last_claim = self._note_claims(region, self._claims_from)
+            if source is not None and find_verbatim(region, source) is not None:
+                self._last_claim = self._note_whole(region, self._claims_from)
+            else:
+                self._last_claim = self._note_claims(region, self._claims_from)
             self._claims_from = len(self._text)
         return self._last_claim
+
+    def _note_whole(self, region: str, offset: int) -> Span:
+        start = offset + len(region) - len(region.lstrip())
+        span = Span(start, start + len(region.strip()))
+        self._claims.append(span)
+        return span
 
     def _note_claims(self, region: str, offset: int) -> Span | None:
         spans = [Span(offset + start, offset + end) for start, end in sentence_spans(region)]

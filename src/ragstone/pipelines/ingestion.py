@@ -1,5 +1,6 @@
 """From stored bytes to indexed points: parse, chunk, embed, index. Switching to the version is the service's."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
@@ -138,10 +139,14 @@ async def _embed(
         fresh = [chunk for chunk, key in zip(chunks, keys, strict=True) if key not in known]
         embeddings = iter(await parts.embedder.embed_documents([_input(chunk) for chunk in fresh]))
     crash_point("ingest.embedded")
-    return [
-        _point(parts, task, chunk, title, key, known.get(key) or next(embeddings))
-        for chunk, key in zip(chunks, keys, strict=True)
-    ]
+
+    def build() -> list[Point]:
+        return [
+            _point(parts, task, chunk, title, key, known.get(key) or next(embeddings))
+            for chunk, key in zip(chunks, keys, strict=True)
+        ]
+
+    return await asyncio.to_thread(build)  # about 10 ms of Python a batch, in which questions would wait
 
 
 def _input(chunk: Chunk) -> EmbeddingInput:

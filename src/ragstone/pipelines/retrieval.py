@@ -29,7 +29,7 @@ from ragstone.core.ports import LLM, Embedder, Manifest, SparseEncoder, VectorSt
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.evidence import Evidence, Question, gather_evidence
 from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
-from ragstone.pipelines.generation import ABSTENTIONS, AnswerChecker
+from ragstone.pipelines.generation import ABSTENTIONS, UNANSWERED, AnswerChecker
 from ragstone.pipelines.payload import document_version, source_of
 from ragstone.pipelines.support import ClaimJudge
 
@@ -72,6 +72,8 @@ class Search:
     offset: int = 0
     where: Filter | None = None
     mode: SearchMode = "hybrid"
+    with_sentences: bool = False
+    """Whether the sources are to be answered from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ async def retrieve_documents_streaming(
     stopwatch: Stopwatch,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """The events of one answer, in the order that clients rely on. The JSON answer is their fold."""
-    retrieved = await retrieve_documents(parts, search, stopwatch=stopwatch)
+    retrieved = await retrieve_documents(parts, replace(search, with_sentences=True), stopwatch=stopwatch)
     with stopwatch.stage("evidence"):
         evidence = await gather_evidence(
             parts.sparse_encoder,
@@ -123,10 +125,14 @@ async def retrieve_documents_streaming(
     async with aclosing(_answer(llm, search.question, history, evidence, checker, stopwatch)) as events:
         async for event in events:
             yield event
-    abstained = evidence.abstention is not None
+    reason = evidence.abstention
+    if reason is None and not checker.said_something:
+        reason = UNANSWERED
+        yield Token(ABSTENTIONS[UNANSWERED])
+    abstained = reason is not None
     verdict = checker.verdict(abstained=abstained)
     yield Timings({"request_id": request_id, **STAGES, **stopwatch.stop(), "retries": {}}, Usage())
-    yield Done("stop", verdict.grounded, verdict.unsupported, abstained, evidence.abstention)
+    yield Done("stop", verdict.grounded, verdict.unsupported, abstained, reason)
 
 
 async def _answer(
@@ -162,7 +168,7 @@ async def _search(
     limit, looks = max(MIN_POOL, POOL_FACTOR * wanted), FRESH_LOOKS
     while True:
         candidates, exhausted = await _candidates(parts.store, search, vector, tokens, limit)
-        sources, dropped = await _visible(parts, search.scope, candidates, wanted)
+        sources, dropped = await _visible(parts, search, candidates, wanted)
         if len(sources) >= wanted or (exhausted and (looks == 0 or not dropped)):
             return [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
         if exhausted:
@@ -210,16 +216,16 @@ async def _complete(
 
 
 async def _visible(
-    parts: RetrievalParts, scope: Scope, candidates: list[Candidate], wanted: int
+    parts: RetrievalParts, search: Search, candidates: list[Candidate], wanted: int
 ) -> tuple[list[Source], int]:
     """The first `wanted` candidates whose version the manifest says is visible, in order; and how many were not."""
     sources: list[Source] = []
-    position = 0
+    position, size = 0, wanted + PAYLOAD_SLACK
     while len(sources) < wanted and position < len(candidates):
-        batch = candidates[position : position + wanted - len(sources) + PAYLOAD_SLACK]
-        position += len(batch)
-        points = await parts.store.retrieve(scope, [candidate.id for candidate in batch])
-        sources += await _visible_sources(parts.manifest, scope, batch, points)
+        batch = candidates[position : position + size]
+        position, size = position + len(batch), 2 * size
+        points = await parts.store.retrieve(search.scope, [candidate.id for candidate in batch])
+        sources += await _visible_sources(parts.manifest, search, batch, points)
     whole = _of_one_version(sources)
     return whole[:wanted], position - len(whole)
 
@@ -233,11 +239,11 @@ def _of_one_version(sources: list[Source]) -> list[Source]:
 
 
 async def _visible_sources(
-    manifest: Manifest, scope: Scope, batch: list[Candidate], points: list[StoredPoint]
+    manifest: Manifest, search: Search, batch: list[Candidate], points: list[StoredPoint]
 ) -> list[Source]:
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
-    documents = await manifest.visible_documents(scope, ids) if ids else {}
+    documents = await manifest.visible_documents(search.scope, ids) if ids else {}
     sources = []
     for candidate in batch:
         payload = payloads.get(candidate.id)
@@ -245,5 +251,5 @@ async def _visible_sources(
         if payload is None or document is None:
             continue
         if payload["document_version"] == document_version(document.id, document.version):
-            sources.append(source_of(payload, candidate, document, number=0))
+            sources.append(source_of(payload, candidate, document, with_sentences=search.with_sentences))
     return sources

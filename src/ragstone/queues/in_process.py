@@ -113,7 +113,7 @@ class InProcessQueue:
 
     async def _until_due(self) -> float:
         """Seconds until the next job may be claimed."""
-        due = await self._manifest.next_due() if len(self._running) < self._concurrency else None
+        due = None if self._running else await self._manifest.next_due()  # the end of a task wakes us too
         wait_s = IDLE_POLL_S if due is None else (due - datetime.now(UTC)).total_seconds()
         return min(IDLE_POLL_S, max(SOONEST_POLL_S, wait_s))
 

@@ -1,9 +1,11 @@
 """Whether manifest, blobs and vectors agree; run at start-up and by `ragstone doctor`."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragstone.core.crash import crash_point
+from ragstone.core.errors import Unavailable
 from ragstone.core.ports import BlobStore, Manifest, VectorStore
 from ragstone.services.ingestion import MAX_STRIKES
 
@@ -45,8 +47,8 @@ class ConsistencyService:
         self._store = store
         self._blobs = blobs
 
-    async def check(self) -> Consistency:
-        """Look only."""
+    async def check(self, *, orphan_age_s: float = ORPHAN_BLOB_AGE_S) -> Consistency:
+        """Look only. A blob without a version counts once it is older than `orphan_age_s`."""
         expected, live = await self._manifest.expected_points(), await self._manifest.live_versions()
         found = await self._store.count_versions()
         needed = await self._manifest.referenced_blobs()
@@ -62,9 +64,7 @@ class ConsistencyService:
                 sorted(sha for sha, visible in needed.items() if visible and sha not in stored)
             ),
             orphan_blobs=tuple(
-                sorted(
-                    sha for sha, age_s in stored.items() if sha not in needed and age_s > ORPHAN_BLOB_AGE_S
-                )
+                sorted(sha for sha, age_s in stored.items() if sha not in needed and age_s >= orphan_age_s)
             ),
         )
 
@@ -73,7 +73,7 @@ class ConsistencyService:
         requeued, poisoned = await self._manifest.recover(max_attempts=MAX_STRIKES)
         if requeued or poisoned:
             log.info("interrupted jobs recovered", extra={"requeued": requeued, "poisoned": poisoned})
-        found = await self.check()
+        found = await self.check(orphan_age_s=0.0)  # nobody uploads yet
         if not found.is_consistent:
             await self._repair(found)
         return found
@@ -92,10 +92,16 @@ class ConsistencyService:
         crash_point("repair.points_deleted")
         for key in found.incomplete_versions:
             await self._manifest.repair_version(key)
-        for sha256 in found.orphan_blobs:
-            await self._blobs.delete(sha256)
+        await self._delete_orphans(found.orphan_blobs)
         crash_point("repair.after")
         if found.missing_blobs:
             log.error(
                 "originals are missing and cannot be repaired", extra={"sha256": list(found.missing_blobs)}
             )
+
+    async def _delete_orphans(self, hashes: Sequence[str]) -> None:
+        for sha256 in hashes:
+            try:
+                await self._blobs.delete(sha256)
+            except Unavailable as error:
+                log.warning("an orphan cannot be removed", extra={"sha256": sha256, "reason": error.message})

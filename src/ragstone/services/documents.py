@@ -61,6 +61,8 @@ class ReceivedFile:
     head: bytes
     filename: str | None
     declared_type: str | None
+    source: str | None = None
+    """The file's name where it can tell documents apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class DocumentService:
             sha256=received.sha256,
             bytes=received.size_bytes,
             media_type=media_type,
-            source=fields.source or received.filename,
+            source=fields.source or received.source,
             filename=received.filename,
             title=fields.title,
             metadata=fields.metadata,
@@ -117,7 +119,7 @@ class DocumentService:
         content = text.encode()
         upload = NewUpload(
             scope=fields.scope,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest()),
             bytes=len(content),
             media_type="text/plain",
             source=fields.source,

@@ -67,9 +67,18 @@ class Purger:
                 continue
 
     async def _purge_waiting(self) -> None:
+        """A target that fails does not keep the others waiting; its error ends the round."""
         while targets := await self._manifest.purge_targets(BATCH):
-            for target in targets:
-                await self.purge(target)
+            failures = [failure for target in targets if (failure := await self._try(target))]
+            if failures:
+                raise failures[0]
+
+    async def _try(self, target: PurgeTarget) -> Exception | None:
+        try:
+            await self.purge(target)
+        except Exception as error:  # noqa: BLE001 - raised by the caller once all targets had their turn
+            return error
+        return None
 
     async def _purge(self, target: PurgeTarget) -> PurgeReceipt:
         await self._queue.stop_document(target.document_id, target.versions)

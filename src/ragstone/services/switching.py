@@ -69,8 +69,8 @@ class VersionSwitch:
 
     async def _flush_and_switch(self, batch: list[IndexedVersion]) -> None:
         crash_point("switch.before_flush")
-        await self._store.flush()
         self._last_flush = time.monotonic()
+        await self._store.flush()
         crash_point("switch.after_flush")
         switched = await self._manifest.switch_versions(batch)
         crash_point("switch.after_commit")

@@ -63,11 +63,11 @@ class FileBlobStore:
     async def put_file(self, path: Path, sha256: str) -> None:
         """See the port. The hash is the caller's word: it was counted while the file was received. Raises Unavailable
         (the disk is full)."""
-        await self._write(_take_over, path, self.path(sha256))
+        await self._run(_take_over, path, self.path(sha256))
 
     async def put(self, content: bytes) -> str:
         """See the port. Raises Unavailable (the disk is full)."""
-        return await self._write(self._put, content)
+        return await self._run(self._put, content)
 
     async def exists(self, sha256: str) -> bool:
         """See the port."""
@@ -75,10 +75,10 @@ class FileBlobStore:
 
     async def read(self, sha256: str) -> bytes:
         """See the port."""
-        try:
-            return await self._run(self.path(sha256).read_bytes)
-        except FileNotFoundError as error:
-            raise BlobMissing(f"the bytes with SHA-256 {sha256} are gone from the data directory") from error
+        content = await self._run(_read, self.path(sha256))
+        if content is None:
+            raise BlobMissing(f"the bytes with SHA-256 {sha256} are gone from the data directory")
+        return content
 
     async def delete(self, sha256: str) -> bool:
         """See the port."""
@@ -89,13 +89,16 @@ class FileBlobStore:
         return await self._run(_stored, self._root)
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
-
-    async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A cancelled caller waits for its thread: nothing is written after the work on a document was stopped."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._executor, lambda: work(*args, **kwargs))
         try:
-            return await self._run(work, *args, **kwargs)
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
         except OSError as error:
-            raise Unavailable(f"the data directory cannot be written: {error.strerror}") from error
+            raise Unavailable(f"the data directory cannot be used: {error.strerror}") from error
 
     def _put(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
@@ -106,6 +109,13 @@ class FileBlobStore:
         finally:
             spool.unlink(missing_ok=True)
         return sha256
+
+
+def _read(blob: Path) -> bytes | None:
+    try:
+        return blob.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _stored(root: Path) -> list[tuple[str, float]]:

@@ -159,6 +159,7 @@ def _engine(path: Path, busy_timeout_s: float) -> Engine:
         URL.create("sqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": busy_timeout_s},
         poolclass=NullPool,
+        hide_parameters=True,  # an error's text goes to the log, titles and metadata must not
     )
 
     @event.listens_for(engine, "connect")

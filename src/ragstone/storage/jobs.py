@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, select, update
@@ -30,7 +31,7 @@ _START = (
         strikes=jobs.c.strikes + 1,
         started_at=bindparam("now"),
         next_retry_at=None,
-        stage=None,
+        stage=Stage.PARSE,
         done=0,
         total=0,
     )
@@ -45,15 +46,27 @@ _PROGRESS = (
         unit=bindparam("new_unit"),
     )
 )
+_RUNNING = select(func.count(), func.max(jobs.c.strikes)).where(jobs.c.state == JobState.RUNNING)
 _NEXT_DUE = select(func.min(jobs.c.due_at)).where(_is_queued)
 
 
 def claim(tx: Transaction, limit: int) -> list[IngestTask]:
     """See Manifest.claim_tasks."""
-    due = [task_from(row) for row in tx.execute(_DUE, {"now": tx.now, "limit": limit})]
+    due = _runnable(tx, [task_from(row) for row in tx.execute(_DUE, {"now": tx.now, "limit": limit})])
     if due:
         tx.execute(_START, [{"job_id": task.job.id, "now": tx.now} for task in due])
     return [_started(task) for task in due]
+
+
+def _runnable(tx: Transaction, due: list[IngestTask]) -> list[IngestTask]:
+    """A job that was struck before runs alone, in its turn: whoever runs beside it when the process dies would be
+    struck with it, and three strikes are final."""
+    running, most_strikes = tx.execute(_RUNNING).one()
+    if running and most_strikes > 1:
+        return []
+    if due and due[0].job.strikes:
+        return [] if running else due[:1]
+    return list(takewhile(lambda task: not task.job.strikes, due))
 
 
 def _started(task: IngestTask) -> IngestTask:
@@ -63,7 +76,7 @@ def _started(task: IngestTask) -> IngestTask:
         attempts=task.job.attempts + 1,
         strikes=task.job.strikes + 1,
         next_retry_at=None,
-        stage=None,
+        stage=Stage.PARSE,
         progress=Progress(),
     )
     return replace(task, job=job)

@@ -5,6 +5,7 @@ points. A question needs them three times (search, scores of the other leg's hit
 once, a token at a time, and a search carries them as weights: its own corpus is empty, where every IDF is ln 2.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -26,12 +27,12 @@ class TermWeights:
 
     def __init__(self, measure: Measure) -> None:
         self._measure = measure
-        self._known: dict[str, dict[int, float | None]] = {}
+        self._known: dict[bytes, dict[int, float | None]] = {}
         self._remembered = 0
 
     def of(self, scope: str, where: Condition | None, indices: Sequence[int]) -> dict[int, float]:
         """IDF of each token over scope and filter; tokens that no point there has are left out."""
-        known = self._known.setdefault(f"{scope} {where!r}", {})
+        known = self._known.setdefault(_key(scope, where), {})
         missing = [index for index in indices if index not in known]
         if missing:
             found = self._measure(scope, where, missing)
@@ -61,3 +62,8 @@ class TermWeights:
         self._remembered += added
         if self._remembered > _MAX_REMEMBERED:
             self.forget()
+
+
+def _key(scope: str, where: Condition | None) -> bytes:
+    """Short, however long the filter is."""
+    return hashlib.blake2b(f"{scope} {where!r}".encode(), digest_size=16).digest()

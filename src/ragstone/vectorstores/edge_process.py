@@ -123,7 +123,7 @@ def _start(arguments: list[str], environment: Mapping[str, str]) -> subprocess.P
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS_OF_THE_OWNER)
     try:
         return subprocess.Popen(  # noqa: S603 - our own module, arguments that nobody outside gives
-            [sys.executable, "-m", "ragstone.vectorstores.edge_server", *arguments],
+            [sys.executable, "-P", "-m", "ragstone.vectorstores.edge_server", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

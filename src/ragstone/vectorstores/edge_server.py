@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ragstone.vectorstores.frames import BrokenStream, FrameReader, pack
 
 _PIECE_BYTES = 1 << 18
 _OWNER_POLL_S = 1.0
+UPKEEP_PAUSE_S = 60.0  # after upkeep failed
 
 
 class EngineServer:
@@ -36,6 +38,7 @@ class EngineServer:
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._stopping = False
+        self._upkeep_from = 0.0
         listener.setblocking(False)  # noqa: FBT003 - the library's way
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, lambda _: None)
@@ -43,17 +46,30 @@ class EngineServer:
     def serve(self) -> None:
         """Until `stop`; with nothing to answer, look after the shard."""
         while not self._stopping:
-            ready = self._selector.select(self._engine.upkeep_in_s())
+            ready = self._selector.select(self._upkeep_in_s())
             for key, mask in ready:
                 key.data(mask)
             if not ready:
-                self._engine.upkeep()
+                self._look_after()
         self._close()
 
     def stop(self) -> None:
         """Return from `serve` after the request at hand. Any thread may call it."""
         self._stopping = True
         self._waker.send(b"!")
+
+    def _upkeep_in_s(self) -> float | None:
+        """As the engine says, but not soon again after it failed."""
+        wanted = self._engine.upkeep_in_s()
+        return None if wanted is None else max(wanted, self._upkeep_from - time.monotonic())
+
+    def _look_after(self) -> None:
+        try:
+            self._engine.upkeep()
+        except Exception as error:  # noqa: BLE001 - Edge raises nothing narrower; searches go on
+            self._upkeep_from = time.monotonic() + UPKEEP_PAUSE_S
+            message = {"level": "error", "event": "engine upkeep failed", "reason": str(error)}
+            os.write(2, json.dumps(message).encode() + b"\n")
 
     def _accept(self, _mask: int) -> None:
         peer, _ = self._listener.accept()

@@ -1,5 +1,6 @@
 """Documents."""
 
+import asyncio
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from ragstone.api.schemas.documents import (
     UploadManyReply,
     UploadReply,
 )
-from ragstone.core.errors import InvalidCursor, InvalidFilter, MalformedBody
+from ragstone.core.errors import DocumentNotFound, InvalidCursor, InvalidFilter, MalformedBody
 from ragstone.core.filters import Filter, parse_filter
 from ragstone.core.models import DocumentStatus, Scope
 
@@ -90,8 +91,13 @@ async def get_content(document_id: DocumentId, services: Services, tenant: Tenan
     """Always an attachment of a neutral type: nothing that was uploaded runs in a browser."""
     version, path = await services.documents.content(tenant, document_id)
     name = version.filename or f"{document_id}.txt"
+    try:
+        found = await asyncio.to_thread(path.stat)
+    except FileNotFoundError as error:  # deleted in between
+        raise DocumentNotFound(f"there is no document {document_id}") from error
     return FileResponse(
         path,
+        stat_result=found,
         media_type="application/octet-stream",
         headers={
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",

@@ -1,11 +1,10 @@
 """`POST /search` and `POST /query`."""
 
-from dataclasses import replace
-
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
+from ragstone.api.disconnect import while_connected
 from ragstone.api.errors import error_responses
 from ragstone.api.schemas.query import AnswerReply, QueryRequest, SearchReply, SearchRequest, SourceModel
 from ragstone.core.filters import Filter, parse_filter
@@ -18,7 +17,12 @@ ERRORS = error_responses(400, 403, 404, 413, 415, 422, 503, 504)
 
 @router.post("/search", response_model=SearchReply, responses=ERRORS, summary="Find passages")
 async def search(
-    body: SearchRequest, services: Services, tenant: Tenant, clock: Clock, request_id: RequestId
+    request: Request,
+    body: SearchRequest,
+    services: Services,
+    tenant: Tenant,
+    clock: Clock,
+    request_id: RequestId,
 ) -> Response:
     """Passages that match, best first, with the score of each leg."""
     wanted = Search(
@@ -29,7 +33,7 @@ async def search(
         where=_filter(body.filter),
         mode=body.mode,
     )
-    sources = await services.query.search(wanted, stopwatch=clock)
+    sources = await while_connected(request, services.query.search(wanted, stopwatch=clock))
     reply = SearchReply(
         results=[_source(source, include_text=body.include_text) for source in sources],
         metadata={"request_id": request_id, **clock.stop()},
@@ -39,7 +43,12 @@ async def search(
 
 @router.post("/query", response_model=AnswerReply, responses=ERRORS, summary="Ask a question")
 async def query(
-    body: QueryRequest, services: Services, tenant: Tenant, clock: Clock, request_id: RequestId
+    request: Request,
+    body: QueryRequest,
+    services: Services,
+    tenant: Tenant,
+    clock: Clock,
+    request_id: RequestId,
 ) -> Response:
     """An answer in which every claim points at the exact place it came from, or an abstention with its reason."""
     wanted = Search(
@@ -50,9 +59,10 @@ async def query(
         mode=body.mode,
     )
     history = [Turn(turn.role, turn.content) for turn in body.history]
-    answer = await services.query.answer(
+    answering = services.query.answer(
         wanted, history=history, request_id=request_id, stopwatch=clock, timeout_s=body.timeout_s
     )
+    answer = await while_connected(request, answering)
     return Response(AnswerReply.model_validate(answer).model_dump_json(), media_type="application/json")
 
 
@@ -61,5 +71,5 @@ def _filter(raw: dict[str, object] | None) -> Filter | None:
 
 
 def _source(source: Source, *, include_text: bool) -> SourceModel:
-    model = SourceModel.model_validate(replace(source, sentences=()))
+    model = SourceModel.model_validate(source)
     return model if include_text else model.model_copy(update={"text": None})

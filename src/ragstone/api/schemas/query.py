@@ -78,7 +78,9 @@ class QueryRequest(RequestModel):
     top_k: int = Field(5, ge=1, le=100)
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
-    stream: Literal[False] = Field(default=False, description="Answers come as JSON; streaming is not there yet.")
+    stream: Literal[False] = Field(
+        default=False, description="Answers come as JSON; streaming is not there yet."
+    )
     provider: Literal["extractive"] | None = Field(
         None, description="Who answers; there is one provider so far."
     )

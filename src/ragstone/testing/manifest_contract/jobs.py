@@ -69,7 +69,11 @@ class JobPromises:
         await manifest.requeue(task.job.id, delay=NOW, failure=FAILURE)
         await manifest.release_tasks([task.job.id])
         job = await manifest.get_job(TENANT, task.job.id)
-        assert (job.state, job.stage, job.error and job.error.code) == (JobState.CANCELLED, None, "cancelled")
+        assert (job.state, job.stage, job.error and job.error.code) == (
+            JobState.CANCELLED,
+            Stage.PARSE,
+            "cancelled",
+        )
 
     async def test_a_requeued_job_waits_for_its_time(self, manifest: Manifest) -> None:
         """And says when and why."""
@@ -125,14 +129,18 @@ class JobPromises:
         assert (await manifest.counts())["jobs_succeeded"] == 1
 
     async def test_recovery_requeues_what_was_running(self, manifest: Manifest) -> None:
-        """Attempts are kept; queued and finished jobs are left alone."""
+        """Attempts are kept; queued and finished jobs are left alone. A job that was struck runs alone, in its turn."""
         ready = await make_ready(manifest, "ready")
         await upload(manifest, "running")
         task = await claim(manifest)
         await upload(manifest, "queued")
         assert await manifest.recover(max_attempts=3) == (1, 0)
         assert (await manifest.get_job(TENANT, task.job.id)).attempts == 1
-        assert [each.source for each in await manifest.claim_tasks(10)] == ["running", "queued"]
+        again = await manifest.claim_tasks(10)
+        assert [each.source for each in again] == ["running"]
+        assert await manifest.claim_tasks(10) == []
+        await manifest.fail_task(again[0].job.id, FAILURE)
+        assert [each.source for each in await manifest.claim_tasks(10)] == ["queued"]
         assert (await manifest.get_document(TENANT, ready.id)).status is DocumentStatus.READY
 
     async def test_the_third_death_is_poison(self, manifest: Manifest) -> None:
