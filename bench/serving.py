@@ -32,7 +32,7 @@ class Plan:
 
     documents: int = 140
     fp32_documents: int = 30
-    rounds: int = 5
+    rounds: int = 4
     seconds: float = 1.0
     busy_documents: int = 150
     busy_seconds: float = 6.0

@@ -28,11 +28,12 @@ class Size:
     pss_mb: float
 
 
-async def measure(*, with_huge: bool) -> list[Figure]:
+async def measure() -> list[Figure]:
     """One document a point up to 10k (so 10k documents restart), ten points a document at 100k."""
     small = await _see(SMALL, 1)
     large = await _see(LARGE, 1)
-    figures = [
+    huge = await _see(HUGE, 10)
+    return [
         at_most("restart with 10k documents until ready", large.ready_s, RESTART_LIMIT_S, unit="s"),
         at_most(
             "memory (PSS) of all processes, 10k chunks, after searches",
@@ -42,11 +43,9 @@ async def measure(*, with_huge: bool) -> list[Figure]:
         ),
         Figure("/search × 1 at 1k chunks, p50 ms", small.p50_ms),
         _growth(small, large, "10k"),
+        _growth(small, huge, "100k"),
+        Figure("memory (PSS) of all processes, 100k chunks, MB", huge.pss_mb),
     ]
-    if with_huge:
-        huge = await _see(HUGE, 10)
-        figures += [_growth(small, huge, "100k"), Figure("memory (PSS) at 100k chunks, MB", huge.pss_mb)]
-    return figures
 
 
 def _growth(small: Size, other: Size, label: str) -> Figure:

@@ -30,7 +30,7 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
     if {"ingest", "load", "busy"}.intersection(only):
         await _serve(report, plan, only)
     if "sizes" in only:
-        report.add(figures.table("Size", await sizes.measure(with_huge=is_full)))
+        report.add(figures.table("Size", await sizes.measure()))
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
     parser.add_argument("--only", default=",".join(EXPERIMENTS), help=f"some of {','.join(EXPERIMENTS)}")
     parser.add_argument(
-        "--full", action="store_true", help="longer rounds, and 100k chunks; takes a quarter of an hour"
+        "--full", action="store_true", help="longer and more rounds; takes a quarter of an hour"
     )
     parser.add_argument("--json", type=Path, default=None, help="write the tables here too")
     arguments = parser.parse_args()

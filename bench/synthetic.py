@@ -33,13 +33,17 @@ from ragstone.core.models import (
 from ragstone.core.sentences import sentence_spans
 from ragstone.pipelines.payload import chunk_payload, pack_spans, point_id
 from ragstone.storage.database import Database, Transaction
-from ragstone.storage.tables import VersionState, documents, title_key, versions
+from ragstone.storage.tables import VersionState, documents, jobs, title_key, versions
 
 SCOPE = Scope()
 BATCH = 500
 PARAGRAPHS = 2_000  # distinct ones; beyond them texts repeat with other vectors
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 MANIFEST = "manifest.db"
+
+Row = dict[str, Any]
+Rows = tuple[Row, Row, Row]
+"""Of a document, of its version, of its finished job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ async def build(folder: Path, *, count: int, chunks_each: int) -> None:
         paragraphs = [_paragraph(text, adapters) for text in texts]
         random = np.random.default_rng(11)
         points: list[Point] = []
-        rows: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        rows: list[Rows] = []
         for number in range(count):
             first = number * chunks_each
             chosen = [paragraphs[(first + index) % len(paragraphs)] for index in range(chunks_each)]
@@ -143,10 +147,8 @@ def _task(number: int) -> IngestTask:
     )
 
 
-def _rows(
-    number: int, paragraphs: Sequence[Paragraph], adapters: Adapters
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The document's row and its version's, once its bytes lie in the blob folder (not fsynced: it is made up)."""
+def _rows(number: int, paragraphs: Sequence[Paragraph], adapters: Adapters) -> Rows:
+    """Once its bytes lie in the blob folder (not fsynced: it is made up)."""
     texts = [*(paragraph.text for paragraph in paragraphs), str(number)]
     content = "\n\n".join(texts).encode()
     sha256 = hashlib.sha256(content).hexdigest()
@@ -181,13 +183,24 @@ def _rows(
         "metadata": {},
         "created_at": MOMENT,
     }
-    return document, version
+    job = {
+        "id": f"job-{number}",
+        "tenant_id": SCOPE.tenant_id,
+        "document_id": _document_id(number),
+        "version": 1,
+        "kind": JobKind.INGEST,
+        "state": JobState.SUCCEEDED,
+        "stage_ms": {},
+        "created_at": MOMENT,
+        "finished_at": MOMENT,
+    }
+    return document, version, job
 
 
-async def _write_rows(path: Path, rows: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+async def _write_rows(path: Path, rows: Sequence[Rows]) -> None:
     def write(tx: Transaction) -> None:
-        tx.execute(insert(documents), [document for document, _ in rows])
-        tx.execute(insert(versions), [version for _, version in rows])
+        for table, filled in zip((documents, versions, jobs), zip(*rows, strict=True), strict=True):
+            tx.execute(insert(table), list(filled))
 
     database = Database(path)
     await database.write("synthetic", write)

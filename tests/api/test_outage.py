@@ -146,6 +146,20 @@ async def test_a_newer_version_in_work_is_pending_behind_the_visible_one(fragile
     assert (await api.settled(upload))["version"] == 2
 
 
+async def test_a_document_whose_newer_version_is_in_work_can_be_deleted(fragile: Fragile) -> None:
+    api = fragile.api
+    fragile.world.reader.gates["slow"] = asyncio.Event()
+    await api.ready_text("The old text.", source="a")
+    upload = await api.upload_text("A slow new text.", source="a")
+
+    receipt = await api.delete(f"/documents/{upload['document']['id']}")
+
+    assert (receipt["versions"], receipt["verified_absent"]) == (2, True)
+    assert (await api.get(f"/jobs/{upload['job']['id']}"))["state"] == "cancelled"
+    assert fragile.world.store.points == {}
+    assert await api.search("text") == []
+
+
 async def test_lost_bytes_are_500_in_our_shape(fragile: Fragile) -> None:
     document = await fragile.api.ready_text("Cats sleep.")
     for path in (fragile.world.container.directory.path / "blobs").glob("??/*"):

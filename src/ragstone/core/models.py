@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,9 +147,8 @@ class StoredPoint:
     dense: Vector | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredId:
-    """One hit of one leg: the raw score (cosine, or BM25 with IDF)."""
+class ScoredId(NamedTuple):
+    """One hit of one leg: the raw score (cosine, or BM25 with IDF). A tuple, since a query makes two hundred."""
 
     id: str
     score: float

@@ -4,15 +4,14 @@ Scores, not ranks, are fused, so that a weak leg cannot ruin a strong one (docs/
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragstone.core.models import ScoredId
 
 ALPHA = 0.65  # best on the mean of three public sets; flat between .55 and .75 (docs/quality.md)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A point with what each leg says of it; None where the leg was not asked."""
 
     id: str

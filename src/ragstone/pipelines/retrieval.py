@@ -1,10 +1,8 @@
 """From a question to numbered sources, and to the events of an answer."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
@@ -201,18 +199,13 @@ async def _complete(
     sparse: list[ScoredId],
 ) -> tuple[list[ScoredId], list[ScoredId]]:
     """A hit of one leg alone gets its true score in the other: counting it as 0 costs .009 nDCG@10."""
-    no_cosine, no_weight = missing_from(dense, sparse), missing_from(sparse, dense)
-    lookups: list[Any] = []
-    if no_cosine:
-        lookups.append(store.search_dense(search.scope, vector, limit=len(no_cosine), ids=no_cosine))
-    if no_weight and sparse:  # a sparse leg without any hit has nothing to give to the others either
-        lookups.append(
-            store.search_sparse(search.scope, tokens, limit=len(no_weight), where=search.where, ids=no_weight)
-        )
-    found = await asyncio.gather(*lookups)
-    extra_dense = found.pop(0) if no_cosine else []
-    extra_sparse = found.pop(0) if found else []
-    return [*dense, *extra_dense], [*sparse, *extra_sparse]
+    missing = missing_from(dense, sparse) + missing_from(sparse, dense)
+    if not missing or not sparse:  # a sparse leg without any hit has nothing to give to the others either
+        return dense, sparse
+    more_dense, more_sparse = await store.search_hybrid(
+        search.scope, vector, tokens, limit=len(missing), where=search.where, ids=missing
+    )
+    return [*dense, *more_dense], [*sparse, *more_sparse]
 
 
 async def _visible(
