@@ -125,9 +125,10 @@ async def ready_ragstone(folder: Path, *, precision: str = "int8") -> AsyncItera
 async def bare() -> AsyncIterator[Server]:
     """The floor and its scripted model, once both answer."""
     port, model_port = free_port(), free_port()
+    one_thread = {"OPENBLAS_NUM_THREADS": "1"}  # from 1,000 rows on, its threads would fight over the cores
     async with (
         running("bench.scripted_model", str(model_port), port=model_port) as model,
-        running("bench.bare", str(port), str(model_port), port=port) as server,
+        running("bench.bare", str(port), str(model_port), port=port, environment=one_thread) as server,
     ):
         await model.wait_ready("/")
         await server.wait_ready("/health")

@@ -40,6 +40,7 @@ async def call(
     headers: HeaderList = LOCAL,
     body: Sequence[bytes] = (b"",),
     scheme: str = "http",
+    server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
 ) -> Reply:
     """Send the body in these pieces and collect the reply."""
     pieces = iter(enumerate(body, start=1))
@@ -57,7 +58,7 @@ async def call(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(_scope(method, path, headers, scheme), receive, send)
+    await app({**_scope(method, path, headers, scheme), "server": server}, receive, send)
     start = next(message for message in sent if message["type"] == "http.response.start")
     return Reply(
         status=start["status"],
@@ -81,7 +82,6 @@ def _scope(method: str, path: str, headers: HeaderList, scheme: str) -> dict[str
         "root_path": "",
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8000),
         "state": {},
     }
 

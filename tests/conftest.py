@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: no network, a container with a quick embedder, and a real server."""
 
+import asyncio
 import ipaddress
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -59,6 +60,9 @@ def _no_network() -> Iterator[None]:
     assert not _refused, f"network was tried: {_refused}"
 
 
+NEVER = "neverending"
+
+
 class CountingEmbedder:
     """An embedder that remembers what it was asked to embed."""
 
@@ -67,9 +71,16 @@ class CountingEmbedder:
         self.fingerprint: str = inner.fingerprint
         self.dimension: int = inner.dimension
         self.embedded: list[str] = []
+        self.cancelled: list[str] = []
 
     async def embed_query(self, text: str) -> Vector:
-        """Pass it on."""
+        """Pass it on; a question with this word is never answered, and its cancellation remembered."""
+        if NEVER in text:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                self.cancelled.append(text)
+                raise
         vector: Vector = await self._inner.embed_query(text)
         return vector
 

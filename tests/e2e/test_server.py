@@ -13,7 +13,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
+from ragstone.cli import commands
 from tests.apiclient import Api
 from tests.e2e.sockets import RawReply, chunked, exchange, feel_pulse
 from tests.servers import Server, clean_environment
@@ -103,21 +105,27 @@ class TestOwnership:
         )
         assert done.stderr.count("\n") == 1
 
-    def test_the_command_line_talks_to_the_server(self, server: Server, tmp_path: Path) -> None:
+    def test_the_command_line_talks_to_the_server(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "zebras.txt").write_text("Zebras run across the savanna at dawn.")
+        monkeypatch.chdir(server.data_dir.parent)
+        where = ["--data-dir", str(server.data_dir)]
 
-        ingested = self.run(server, "ingest", str(tmp_path))
-        found = self.run(server, "search", "zebras at dawn", "--json")
+        ingested = CliRunner().invoke(commands.app, ["ingest", str(tmp_path), *where])
+        found = CliRunner().invoke(commands.app, ["search", "zebras at dawn", "--json", *where])
 
-        assert "1 of 1 files are searchable" in ingested.stdout, ingested.stderr
-        assert json.loads(found.stdout)["results"][0]["text"] == "Zebras run across the savanna at dawn."
+        assert "1 of 1 files are searchable" in ingested.output
+        assert json.loads(found.output)["results"][0]["text"] == "Zebras run across the savanna at dawn."
 
-    def test_the_doctor_asks_the_server(self, server: Server) -> None:
-        done = self.run(server, "doctor")
+    def test_the_doctor_asks_the_server(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "200")
 
-        assert done.returncode == 0
-        assert "vector_store" in done.stdout
-        assert server.url in done.stdout
+        result = CliRunner().invoke(commands.app, ["doctor", "--data-dir", str(server.data_dir)])
+
+        assert result.exit_code == 0
+        assert "vector_store" in result.output
+        assert server.url in result.output
 
 
 def request_head(path: str, *headers: str) -> bytes:
@@ -376,7 +384,9 @@ def test_the_demo_answers_from_the_documentation_with_citations(tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-m", "ragstone.cli", "demo"],
         cwd=tmp_path,
-        env=clean_environment(COLUMNS="160", TMPDIR=str(tmp_path)),
+        env=clean_environment(
+            COLUMNS="160", TMPDIR=str(tmp_path), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -391,7 +401,7 @@ def test_the_demo_answers_from_the_documentation_with_citations(tmp_path: Path) 
         assert "verified" in answer
         assert "abstained" not in answer
     assert "abstained: " in answers[3]
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # no library keeps an id or a cache of its own either
 
 
 async def test_a_client_that_hangs_up_harms_nobody(server: Server, live: Api) -> None:

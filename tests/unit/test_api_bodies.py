@@ -1,17 +1,27 @@
 """Reading request bodies: JSON, file names, files."""
 
+import errno
 import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import FormData, Headers, UploadFile
 
-from ragstone.api.bodies import HEAD_BYTES, form_fields, parse_json, receive_file, safe_filename
-from ragstone.core.errors import InvalidRequest, MalformedBody
+from ragstone.api.bodies import (
+    HEAD_BYTES,
+    form_fields,
+    parse_json,
+    read_form,
+    receive_file,
+    safe_filename,
+)
+from ragstone.core.errors import InvalidRequest, MalformedBody, Unavailable
 
 
 class TestJson:
@@ -127,6 +137,21 @@ class TestFiles:
         assert received.size_bytes == len(content)
         assert received.head == content[:HEAD_BYTES]
         assert (received.filename, received.declared_type) == ("b.bin", "text/x")
+
+    async def test_a_full_disk_is_a_failure_that_may_pass(self, tmp_path: Path) -> None:
+        with pytest.raises(Unavailable, match="No such file"):
+            await receive_file(UploadFile(io.BytesIO(b"x"), filename="a"), tmp_path / "gone" / "spool")
+
+    async def test_a_form_that_cannot_be_spooled_is_a_failure_that_may_pass(self) -> None:
+        async def disk_full() -> Any:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        request = Request(
+            {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}, disk_full
+        )
+
+        with pytest.raises(Unavailable, match="No space left"):
+            await read_form(request)
 
     async def test_an_empty_file_is_received_too(self, tmp_path: Path) -> None:
         received = await receive_file(UploadFile(io.BytesIO(), filename="a"), tmp_path / "spool")

@@ -188,6 +188,20 @@ class TestAsk:
         assert "[red]Title[/red]" in shown
 
 
+class TestServerGone:
+    def test_a_server_that_does_not_answer_is_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        held = DataDirectory.open(tmp_path / "ragstone-data", command="ragstone serve")
+        held.announce("http://127.0.0.1:9", command="ragstone serve")
+        try:
+            assert run_main(monkeypatch, "ask", "x") == 1
+        finally:
+            held.close()
+
+        assert capsys.readouterr().err.strip() == "ragstone: the server at http://127.0.0.1:9 does not answer"
+
+
 class TestDoctor:
     def test_a_directory_that_does_not_exist_is_fine(self, tmp_path: Path) -> None:
         result = run("doctor")

@@ -257,6 +257,25 @@ class TestEvents:
         assert isinstance(done, Done)
         assert (done.abstained, done.reason, done.grounded) == (True, "no_results", "none")
 
+    async def test_a_model_that_says_nothing_is_an_abstention(self, library: Library) -> None:
+        library.add("a", "Refunds are paid within 14 days.")
+
+        class Silent:
+            name = "silent"
+
+            async def generate(
+                self, question: str, sources: Sequence[Source], history: Sequence[Turn]
+            ) -> AsyncGenerator[str, None]:
+                for piece in ("", " ", "\n"):
+                    yield piece
+
+        events = await self.events(library, "refunds are paid within 14 days", Silent())
+
+        done = events[-1]
+        assert isinstance(done, Done)
+        assert (done.abstained, done.reason, done.grounded) == (True, "insufficient_context", "none")
+        assert "".join(event.text for event in events if isinstance(event, Token)).strip()
+
     async def test_every_stage_is_reported_also_those_that_did_not_run(self, library: Library) -> None:
         (timings,) = [event for event in await self.events(library, "x") if isinstance(event, Timings)]
 

@@ -30,6 +30,15 @@ def test_a_mark_is_set_once() -> None:
     assert stopwatch.stages() == first
 
 
+def test_once_stopped_the_total_stays_the_same() -> None:
+    stopwatch = Stopwatch()
+
+    stopped = stopwatch.stop()
+
+    assert stopped == stopwatch.report()
+    assert stopped["total_ms"] <= stopwatch.elapsed_ms
+
+
 def test_the_report_holds_the_stages_and_the_total() -> None:
     stopwatch = Stopwatch()
     with stopwatch.stage("embedding"):

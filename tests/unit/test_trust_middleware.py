@@ -86,6 +86,23 @@ class TestHost:
         assert (await ask(("host", "a.rag.example"), allowed_hosts=("rag.example",))).status == 403
 
 
+class TestAddress:
+    @pytest.mark.parametrize("server", [None, ("127.0.0.1", 1), ("::1", 1), ("/run/ragstone.sock", None)])
+    async def test_loopback_and_unix_sockets_are_served(self, server: tuple[str, int | None] | None) -> None:
+        app = TrustMiddleware(PlainTextResponse("in"))
+
+        assert (await call(app, headers=[("host", "localhost")], server=server)).status == 200
+
+    @pytest.mark.parametrize("address", ["192.168.1.5", "0.0.0.0", "::", "fe80::1", "10.0.0.1"])
+    async def test_what_arrives_from_outside_is_refused_whatever_its_host(self, address: str) -> None:
+        """As when uvicorn is told to listen everywhere: there are no keys."""
+        app = TrustMiddleware(PlainTextResponse("in"), allowed_hosts=("rag.example",))
+
+        for host in ("localhost", "rag.example"):
+            reply = await call(app, headers=[("host", host)], server=(address, 8000))
+            assert (reply.status, reply.code) == (403, "forbidden_host")
+
+
 class TestOrigin:
     HOST = ("host", "localhost:8000")
 
