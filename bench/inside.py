@@ -25,7 +25,7 @@ class Inside:
 
     async def search(self, question: str, *, collection: str, top_k: int = TOP_K) -> Sequence[Source]:
         """Sources with their sentences' vectors."""
-        search = Search(Scope(collection=collection), question, top_k)
+        search = Search(Scope(collection=collection), question, top_k, with_sentences=True)
         return (await retrieve_documents(self._parts, search, stopwatch=Stopwatch())).sources
 
     async def evidence(
@@ -33,7 +33,7 @@ class Inside:
     ) -> Evidence:
         """What the gate knows of a question; `left_out` is a filter as the API takes it."""
         scope, where = Scope(collection=collection), None if left_out is None else parse_filter(left_out)
-        search = Search(scope, question, TOP_K, where=where)
+        search = Search(scope, question, TOP_K, where=where, with_sentences=True)
         retrieved = await retrieve_documents(self._parts, search, stopwatch=Stopwatch())
         encoder, store = self.adapters.sparse_encoder, self.adapters.store
         return await gather_evidence(

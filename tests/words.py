@@ -41,6 +41,10 @@ class WordEncoder:
         found = tuple(tokens(text))
         return SparseVector(found, (1.0,) * len(found))
 
+    def token_ids(self, text: str) -> frozenset[int]:
+        """Each distinct word."""
+        return frozenset(tokens(text))
+
 
 class WordEmbedder:
     """Implements `Embedder`: the sum of the words' directions, so that shared words are a larger cosine."""

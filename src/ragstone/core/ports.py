@@ -81,6 +81,10 @@ class SparseEncoder(Protocol):
         """Each distinct token once, weight 1."""
         ...
 
+    def token_ids(self, text: str) -> frozenset[int]:
+        """The tokens of `encode_query`, without order."""
+        ...
+
 
 class VectorStore(Protocol):
     """Points of one physical collection: named by the store's constructor, one per embedding fingerprint.

@@ -50,6 +50,10 @@ class Bm25Encoder:
         """See SparseEncoder."""
         return _to_sparse_vector(self._model.embed_query(replace_lone_surrogates(text)))
 
+    def token_ids(self, text: str) -> frozenset[int]:
+        """See SparseEncoder."""
+        return frozenset(self._model.embed_query(replace_lone_surrogates(text)).indices)
+
 
 def _to_sparse_vector(vector: "EdgeVector") -> SparseVector:
     weights = dict(sorted(zip(vector.indices, vector.values, strict=True)))

@@ -107,8 +107,8 @@ class _Features:
         cls, encoder: SparseEncoder, question: Question, source: Source, weights: Mapping[int, float]
     ) -> "_Features":
         sentences = source.sentences
-        tokens = [frozenset(encoder.encode_query(sentence.text).indices) for sentence in sentences]
-        title = frozenset(encoder.encode_query(" ".join((source.title, *source.heading))).indices)
+        tokens = [encoder.token_ids(sentence.text) for sentence in sentences]
+        title = encoder.token_ids(" ".join((source.title, *source.heading)))
         around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,
@@ -129,9 +129,10 @@ class _Features:
     def scored_source(self) -> Source:
         """The source with its sentences' scores filled in."""
         pairs = zip(self.source.sentences, self.scores(), strict=True)
-        return replace(
-            self.source, sentences=tuple(replace(sentence, score=float(score)) for sentence, score in pairs)
+        scored = tuple(
+            Sentence(part.start, part.end, part.text, part.vector, float(score)) for part, score in pairs
         )
+        return replace(self.source, sentences=scored)
 
 
 def _confidence(question: Question, considered: Sequence[_Features]) -> float:

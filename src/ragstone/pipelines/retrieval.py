@@ -218,7 +218,7 @@ async def _visible(
         batch = candidates[position : position + size]
         position, size = position + len(batch), 2 * size
         points = await parts.store.retrieve(search.scope, [candidate.id for candidate in batch])
-        sources += await _visible_sources(parts.manifest, search, batch, points)
+        sources += await _visible_sources(parts.manifest, search, batch, points, most=wanted - len(sources))
     whole = _of_one_version(sources)
     return whole[:wanted], position - len(whole)
 
@@ -232,13 +232,15 @@ def _of_one_version(sources: list[Source]) -> list[Source]:
 
 
 async def _visible_sources(
-    manifest: Manifest, search: Search, batch: list[Candidate], points: list[StoredPoint]
+    manifest: Manifest, search: Search, batch: list[Candidate], points: list[StoredPoint], *, most: int
 ) -> list[Source]:
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
     documents = await manifest.visible_documents(search.scope, ids) if ids else {}
-    sources = []
+    sources: list[Source] = []
     for candidate in batch:
+        if len(sources) == most:
+            break
         payload = payloads.get(candidate.id)
         document = documents.get(payload["document_id"]) if payload else None
         if payload is None or document is None:

@@ -78,8 +78,7 @@ def measure_support(
     candidates = _with_neighbours(source.sentences)
     cosines = [_cosine(vector, part) for part in candidates]
     overlaps = [
-        share(weights, frozenset(encoder.encode_query(" ".join(sentence.text for sentence in part)).indices))
-        for part in candidates
+        share(weights, encoder.token_ids(" ".join(sentence.text for sentence in part))) for part in candidates
     ]
     score = 0.5 * max(0.0, *cosines) + 0.5 * max(overlaps)
     if set(_NUMBER.findall(claim)) - set(_NUMBER.findall(source.text)):
