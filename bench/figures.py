@@ -11,7 +11,8 @@ COLUMNS = ("figure", "bare", "Ragstone", "ratio", "target", "")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Values in the unit that the name says; `ratio` is Ragstone's value over what it is compared with. `is_met` None
+    """Values in the unit that the name says; `ratio` is Ragstone's value over the floor's, or over
+    what the name says. `is_met` None
     where nothing was promised."""
 
     name: str

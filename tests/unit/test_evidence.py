@@ -26,7 +26,7 @@ REFUNDS = "Refunds are paid within 14 days. The support team is happy to help."
 async def weigh(question: str, *sources: Source, dense: bool = True) -> Evidence:
     encoder = WordEncoder()
     vector: Vector | None = direction(question) if dense else None
-    store = cast("Any", TermWeights({"refunds": 3.0, "paid": 2.0, "are": 0.2}))
+    store = cast("Any", TermWeights({"refunds": 3.0, "paid": 2.0, "are": 0.2, "within": 1.7}))
     asked = Question(question, encoder.encode_query(question), vector)
     return await gather_evidence(encoder, store, Scope(), asked, sources, where=None)
 
@@ -56,9 +56,9 @@ class TestGate:
         assert (await weigh("unheard of words", found, dense=False)).abstention == "low_score"
 
     async def test_between_the_two_floors_the_context_is_insufficient(self) -> None:
-        found = source("paid", scores={"dense": None, "sparse": 3.0})  # paid weighs 2, the unseen word 2.5
+        found = source("within", scores={"dense": None, "sparse": 3.0})  # it weighs 1.7, the unseen word 2.2 (.436)
 
-        evidence = await weigh("paid unheard", found, dense=False)
+        evidence = await weigh("within unheard", found, dense=False)
 
         assert NOTHING_BELOW <= evidence.confidence < ANSWER_FROM
         assert evidence.abstention == "insufficient_context"

@@ -1,0 +1,105 @@
+"""What ingesting takes: CPU-seconds of all processes per megabyte, of the floor and of Ragstone in both precisions."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.api import Api, TextDocument, api_of
+from bench.corpus import MadeUpDocument, make_documents, make_paragraphs
+from bench.figures import Figure, against_bare
+from bench.load import Connection
+from bench.server import Server, ready_ragstone
+
+LIMITS = {"fp32": 1.1, "int8": 0.6}
+COLLECTION = "default"
+WARM_UP_SEED = 6
+SECTIONS, CHANGED_LIMIT = 60, 0.1
+
+
+async def ingest_both(
+    floor: Server, ours: Server, documents: Sequence[MadeUpDocument], *, fp32_documents: int
+) -> list[Figure]:
+    """All documents into both; the first ones into a second Ragstone that computes in fp32."""
+    megabytes = _megabytes(documents)
+    floor_cpu, floor_chunks = await ingest_bare(floor, documents)
+    our_cpu, our_chunks = await ingest(ours, documents)
+    figures = [
+        _ingest_figure("int8", our_cpu / megabytes, floor_cpu / megabytes),
+        Figure("ingest, chunks per CPU-second (int8)", our_chunks / our_cpu, floor_chunks / floor_cpu),
+        Figure("characters a chunk", megabytes * 1e6 / our_chunks, megabytes * 1e6 / floor_chunks),
+    ]
+    with tempfile.TemporaryDirectory(prefix="ragstone-bench-") as folder:
+        async with ready_ragstone(Path(folder), precision="fp32") as exact:
+            some = documents[:fp32_documents]
+            exact_cpu, _ = await ingest(exact, some)
+            figures.append(_ingest_figure("fp32", exact_cpu / _megabytes(some), floor_cpu / megabytes))
+    return figures
+
+
+def _ingest_figure(precision: str, ours: float, floor: float) -> Figure:
+    name = f"ingest, CPU-seconds per MB, all processes ({precision})"
+    return against_bare(name, [ours], [floor], at_most=LIMITS[precision])
+
+
+def _megabytes(documents: Sequence[MadeUpDocument]) -> float:
+    return sum(len(document.text.encode()) for document in documents) / 1e6
+
+
+async def ingest_bare(server: Server, documents: Sequence[MadeUpDocument]) -> tuple[float, int]:
+    """CPU-seconds of the server, warmed up by one document, and chunks."""
+    async with api_of(server.port) as api:
+
+        async def one(connection: Connection, document: MadeUpDocument) -> int:
+            reply = await connection.call("POST", "/documents", {"text": document.text})
+            return int(reply["chunks"])
+
+        await api.each(make_documents(1, seed=WARM_UP_SEED), one)
+        before = server.cpu_s()
+        chunks = await api.each(documents, one)
+        return server.cpu_s() - before, sum(chunks)
+
+
+async def ingest(server: Server, documents: Sequence[MadeUpDocument]) -> tuple[float, int]:
+    """CPU-seconds of all processes, the parse worker included and started, until the last document is ready; and
+    chunks."""
+    async with api_of(server.port) as api:
+        await api.upload(COLLECTION, uploads(make_documents(1, seed=WARM_UP_SEED)))
+        await api.wait_ready(COLLECTION)
+        before = server.cpu_s()
+        ids = await api.upload(COLLECTION, uploads(documents))
+        await api.wait_ready(COLLECTION)
+        cpu = server.cpu_s() - before
+        chunks = await api.each(ids, lambda connection, key: connection.call("GET", f"/documents/{key}"))
+    return cpu, sum(document["chunks"] for document in chunks)
+
+
+def uploads(documents: Sequence[MadeUpDocument]) -> list[TextDocument]:
+    """Named by what they hold."""
+    return [TextDocument(_source(document), document.title, document.text) for document in documents]
+
+
+def _source(document: MadeUpDocument) -> str:
+    return hashlib.sha256(document.text.encode()).hexdigest()[:16]
+
+
+async def measure_change(server: Server) -> Figure:
+    """A long document, then again with one section changed: what embedding took, by the jobs' own account."""
+    paragraphs = [text for text, _ in zip(make_paragraphs(seed=9), range(SECTIONS), strict=False)]
+    changed = [*paragraphs]
+    changed[SECTIONS // 2] = (
+        "This section was written anew. It tells of the silver compass of the lighthouse."
+    )
+    async with api_of(server.port, callers=1) as api:
+        first, second = [await _embedding_ms(api, "\n\n".join(texts)) for texts in (paragraphs, changed)]
+    ratio = second / first
+    name = f"one of {SECTIONS} sections changed: embedding ms of the update (first upload {first:,.0f})"
+    return Figure(name, second, None, ratio, f"≤ {CHANGED_LIMIT:g} ×", ratio <= CHANGED_LIMIT)
+
+
+async def _embedding_ms(api: Api, text: str) -> float:
+    reply = await api.call("POST", "/documents", {"text": text, "source": "changing"})
+    await api.wait_ready(COLLECTION)
+    job: dict[str, Any] = await api.call("GET", f"/jobs/{reply['job']['id']}")
+    return float(job["stage_ms"]["embed_ms"])
