@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse
 from starlette.types import Scope
 
 from ragstone import __version__
 from ragstone.api.errors import install_error_handlers
+from ragstone.api.reference import HEADERS, render_reference
 from ragstone.api.routes import collections, documents, health, jobs, query
 from ragstone.api.schemas.documents import TextUpload
 from ragstone.bootstrap import Container, build_container
@@ -49,6 +51,8 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # its page would run a script from another host in this one's origin
+        redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -59,6 +63,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         app.include_router(router)
     _add_middleware(app, settings)
     _publish_text_upload(app)
+    _add_reference(app)
     return app
 
 
@@ -70,6 +75,12 @@ def __getattr__(name: str) -> Any:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     app = globals()["app"] = create_app(settings)
     return app
+
+
+def _add_reference(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def reference() -> HTMLResponse:
+        return HTMLResponse(render_reference(app.openapi()), headers=HEADERS)
 
 
 def _settle_memory() -> None:
