@@ -98,6 +98,15 @@ class Api:
         return found
 
 
+async def wait_job(connection: Connection, job_id: str, *, poll_s: float) -> dict[str, Any]:
+    """The job once it has ended; a new version of a document that is ready can be waited for in no other way."""
+    while True:
+        job: dict[str, Any] = await connection.call("GET", f"/jobs/{job_id}")
+        if job["state"] not in ("queued", "running"):
+            return job
+        await asyncio.sleep(poll_s)
+
+
 @asynccontextmanager
 async def api_of(port: int, *, callers: int = CALLERS) -> AsyncIterator[Api]:
     """The API of a server that is ready."""

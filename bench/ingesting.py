@@ -4,12 +4,11 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bench.api import Api, TextDocument, api_of
+from bench.api import POLL_S, TextDocument, api_of, wait_job
 from bench.corpus import MadeUpDocument, make_documents, make_paragraphs
 from bench.figures import Figure, against_bare
-from bench.load import Connection
+from bench.load import Connection, connected
 from bench.server import Server, ready_ragstone
 
 LIMITS = {"fp32": 1.1, "int8": 0.6}
@@ -91,15 +90,16 @@ async def measure_change(server: Server) -> Figure:
     changed[SECTIONS // 2] = (
         "This section was written anew. It tells of the silver compass of the lighthouse."
     )
-    async with api_of(server.port, callers=1) as api:
-        first, second = [await _embedding_ms(api, "\n\n".join(texts)) for texts in (paragraphs, changed)]
+    async with connected(server.port) as connection:
+        first, second = [
+            await _embedding_ms(connection, "\n\n".join(texts)) for texts in (paragraphs, changed)
+        ]
     ratio = second / first
     name = f"one of {SECTIONS} sections changed: embedding ms of the update (first upload {first:,.0f})"
     return Figure(name, second, None, ratio, f"≤ {CHANGED_LIMIT:g} ×", ratio <= CHANGED_LIMIT)
 
 
-async def _embedding_ms(api: Api, text: str) -> float:
-    reply = await api.call("POST", "/documents", {"text": text, "source": "changing"})
-    await api.wait_ready(COLLECTION)
-    job: dict[str, Any] = await api.call("GET", f"/jobs/{reply['job']['id']}")
+async def _embedding_ms(connection: Connection, text: str) -> float:
+    reply = await connection.call("POST", "/documents", {"text": text, "source": "changing"})
+    job = await wait_job(connection, reply["job"]["id"], poll_s=POLL_S)
     return float(job["stage_ms"]["embed_ms"])

@@ -1,15 +1,14 @@
 """From the start of the process to the first answer, on a fresh data directory with one document."""
 
-import asyncio
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+from bench.api import wait_job
 from bench.corpus import make_documents
 from bench.figures import Figure
-from bench.load import Connection, connected
+from bench.load import connected
 from bench.server import Server, bare, ragstone
 
 REPEATS = 3
@@ -49,13 +48,6 @@ async def _first_answer(server: Server) -> float:
     async with connected(server.port) as connection:
         reply = await connection.call("POST", "/documents", {"text": document.text})
         if "job" in reply:
-            await _wait_done(connection, reply["job"]["id"])
+            await wait_job(connection, reply["job"]["id"], poll_s=POLL_S)
         await connection.call("POST", "/query", {"query": document.questions[0]})
     return time.perf_counter() - server.started
-
-
-async def _wait_done(connection: Connection, job: str) -> None:
-    state: Any = None
-    while state not in ("succeeded", "failed"):
-        await asyncio.sleep(POLL_S)
-        state = (await connection.call("GET", f"/jobs/{job}"))["state"]
