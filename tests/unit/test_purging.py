@@ -16,7 +16,7 @@ from tests.waiting import until
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(purging, "RETRY_AFTER_S", 0.01)
-    monkeypatch.setattr(documents, "PURGE_WAIT_S", 0.2)
+    monkeypatch.setattr(documents, "PURGE_WAIT_S", 2.0)
     monkeypatch.setattr(switching, "FLUSH_EVERY_S", 0.0)
     async with open_world(tmp_path / "data") as opened:
         yield opened
