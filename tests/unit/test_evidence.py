@@ -56,7 +56,9 @@ class TestGate:
         assert (await weigh("unheard of words", found, dense=False)).abstention == "low_score"
 
     async def test_between_the_two_floors_the_context_is_insufficient(self) -> None:
-        found = source("within", scores={"dense": None, "sparse": 3.0})  # it weighs 1.7, the unseen word 2.2 (.436)
+        found = source(
+            "within", scores={"dense": None, "sparse": 3.0}
+        )  # it weighs 1.7, the unseen word 2.2 (.436)
 
         evidence = await weigh("within unheard", found, dense=False)
 
