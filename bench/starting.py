@@ -21,17 +21,20 @@ async def measure() -> list[Figure]:
     ours: list[float] = []
     floor: list[float] = []
     ready: list[float] = []
+    cpu: list[float] = []
     for _ in range(1 + REPEATS):
         async with bare() as server:
             floor.append(await _first_answer(server))
         with tempfile.TemporaryDirectory(prefix="ragstone-bench-") as folder:
             async with ragstone(Path(folder)) as server:
                 ready.append(await server.wait_ready())
+                cpu.append(server.cpu_s())
                 ours.append(await _first_answer(server))
     ready, floor, ours = ready[1:], floor[1:], ours[1:]
     first = median(ours)
     return [
         Figure("start until ready, s", median(ready)),
+        Figure("start until ready, CPU-seconds of all processes", median(cpu[1:])),
         Figure(
             "start to first answer, s",
             first,
