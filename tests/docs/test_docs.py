@@ -30,7 +30,7 @@ API = DOCS / "api.md"
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 EXTRACTIVE = "decisions/0007-extractive-answers-selection-gate-support.md"
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
-UNFINISHED = re.compile(r"\b(?:TODO|FIXME|TBD|XXX)\b|@@")
+UNFINISHED = re.compile(r"\b(?:TODO|FIXME|TBD|XXX)\b|@@|^TABLE:", re.M)
 
 
 def named(path: Path) -> str:
