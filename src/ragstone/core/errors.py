@@ -8,6 +8,8 @@ RagstoneError
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty
 ├── Unavailable ── EngineUnavailable, EmbedderUnavailable
+├── ExternalServiceError ── UpstreamUnavailable, UpstreamRateLimited, UpstreamTimeout, UpstreamRefused,
+│                           UpstreamGarbled, UpstreamInterrupted, ContentFiltered
 ├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
 ├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing
 └── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
@@ -25,6 +27,10 @@ class RagstoneError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    is_passing: ClassVar[bool] = False
+    """Whether another attempt of ours may succeed within the request; see core.retry."""
+    opens_circuit: ClassVar[bool] = False
+    """Whether it points to an outage of the service that was asked."""
 
     def __init__(
         self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = None
@@ -167,12 +173,78 @@ class EngineUnavailable(Unavailable):
     """The vector store does not answer."""
 
     code = "engine_unavailable"
+    is_passing = True
+    opens_circuit = True
 
 
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 
     code = "embedder_unavailable"
+    is_passing = True
+    opens_circuit = True
+
+
+class ExternalServiceError(RagstoneError):
+    """A service outside of Ragstone did not do its part. The message never repeats what that service said."""
+
+    code = "external_service_error"
+    status = 502
+
+
+class UpstreamUnavailable(ExternalServiceError):
+    """It cannot be reached, answers 408, 409 or 5xx, or failed so often that it is not asked for a while."""
+
+    code = "upstream_unavailable"
+    status = 503
+    retryable = True
+    is_passing = True
+    opens_circuit = True
+
+
+class UpstreamRateLimited(ExternalServiceError):
+    """It answers 429."""
+
+    code = "upstream_rate_limited"
+    status = 503
+    retryable = True
+    is_passing = True
+
+
+class UpstreamTimeout(ExternalServiceError):
+    """It took longer than an attempt, or a pause in its answer, may take."""
+
+    code = "upstream_timeout"
+    status = 504
+    retryable = True
+    is_passing = True
+    opens_circuit = True
+
+
+class UpstreamRefused(ExternalServiceError):
+    """It answers 400, 401, 403, 404 or 422: the configuration is wrong."""
+
+    code = "upstream_refused"
+
+
+class UpstreamGarbled(ExternalServiceError):
+    """What it answers is not what its protocol says."""
+
+    code = "upstream_garbled"
+    retryable = True
+
+
+class UpstreamInterrupted(ExternalServiceError):
+    """Its answer broke off after it had begun."""
+
+    code = "upstream_interrupted"
+    retryable = True
+
+
+class ContentFiltered(ExternalServiceError):
+    """Its content filter withheld the whole answer."""
+
+    code = "content_filtered"
 
 
 class QueueFull(RagstoneError):

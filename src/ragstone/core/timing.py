@@ -12,6 +12,8 @@ class Stopwatch:
         self._started = time.perf_counter()
         self._stages: dict[str, float] = {}
         self._total_ms: float | None = None
+        self.retries: dict[str, int] = {}
+        """Attempts beyond the first, by dependency."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -30,6 +32,10 @@ class Stopwatch:
         """Note the time from the start until now, once."""
         self._stages.setdefault(name, self.elapsed_ms)
 
+    def count_retry(self, dependency: str) -> None:
+        """Another attempt is made."""
+        self.retries[dependency] = self.retries.get(dependency, 0) + 1
+
     @property
     def elapsed_ms(self) -> float:
         """Since the request began."""
@@ -40,8 +46,10 @@ class Stopwatch:
         return {f"{name}_ms": round(ms, 3) for name, ms in self._stages.items()}
 
     def stop(self) -> dict[str, float]:
-        """Fix the total, so that reply, headers and log give the same number; returns the report."""
-        self._total_ms = self.elapsed_ms
+        """Fix the total, so that reply, log and metrics give the same number (the first call counts); returns the
+        report."""
+        if self._total_ms is None:
+            self._total_ms = self.elapsed_ms
         return self.report()
 
     def report(self) -> dict[str, float]:
