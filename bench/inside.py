@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragstone.bootstrap import Adapters, _open_adapters
+from ragstone.bootstrap import Adapters, open_adapters
 from ragstone.config.settings import load_settings
+from ragstone.core.deadline import Deadline
 from ragstone.core.filters import parse_filter
 from ragstone.core.models import Scope, Source
+from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.evidence import Evidence, gather_evidence
-from ragstone.pipelines.retrieval import RetrievalParts, Search, retrieve_documents
+from ragstone.pipelines.retrieval import RetrievalParts, Retrieved, retrieve_documents
+from ragstone.pipelines.searching import Index, Search
 
 TOP_K = 5
 
@@ -26,7 +29,7 @@ class Inside:
     async def search(self, question: str, *, collection: str, top_k: int = TOP_K) -> Sequence[Source]:
         """Sources with their sentences' vectors."""
         search = Search(Scope(collection=collection), question, top_k, with_sentences=True)
-        return (await retrieve_documents(self._parts, search, stopwatch=Stopwatch())).sources
+        return (await self._retrieve(search)).sources
 
     async def evidence(
         self, question: str, *, collection: str, left_out: dict[str, Any] | None = None
@@ -34,16 +37,23 @@ class Inside:
         """What the gate knows of a question; `left_out` is a filter as the API takes it."""
         scope, where = Scope(collection=collection), None if left_out is None else parse_filter(left_out)
         search = Search(scope, question, TOP_K, where=where, with_sentences=True)
-        retrieved = await retrieve_documents(self._parts, search, stopwatch=Stopwatch())
+        retrieved = await self._retrieve(search)
         encoder, store = self.adapters.sparse_encoder, self.adapters.store
         return await gather_evidence(
             encoder, store, scope, retrieved.question, retrieved.sources, where=where
         )
 
+    async def _retrieve(self, search: Search) -> Retrieved:
+        return await retrieve_documents(
+            self._parts, search, deadline=Deadline.after(60), stopwatch=Stopwatch()
+        )
+
     @property
     def _parts(self) -> RetrievalParts:
         adapters = self.adapters
-        return RetrievalParts(adapters.embedder, adapters.sparse_encoder, adapters.store, adapters.manifest)
+        index = Index(adapters.store, adapters.manifest)
+        embedding, searching = Dependency("embedding"), Dependency("search")
+        return RetrievalParts(adapters.embedder, adapters.sparse_encoder, index, embedding, searching)
 
 
 @asynccontextmanager
@@ -51,4 +61,4 @@ async def open_inside(folder: Path, *, precision: str = "int8") -> AsyncIterator
     """Adapters only: no queue, no repairs, nothing that changes the data."""
     async with AsyncExitStack() as stack:
         settings = load_settings(data_dir=folder, embedding_precision=precision)
-        yield Inside(await _open_adapters(settings, stack, None))
+        yield Inside(await open_adapters(settings, stack))

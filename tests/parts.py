@@ -22,8 +22,10 @@ from ragstone.core.models import (
     ParsedDocument,
     Scope,
 )
+from ragstone.core.ports import LLM
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.retrieval import Search
+from ragstone.llms.extractive import ExtractiveLLM
+from ragstone.pipelines.searching import Search
 from ragstone.services.documents import UploadFields
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.data_directory import DataDirectory
@@ -126,14 +128,20 @@ class World:
     async def texts(self, question: str, *, top_k: int = 10) -> list[str]:
         """What a search finds."""
         search = Search(Scope(), question, top_k)
-        return [found.text for found in await self.container.query.search(search, stopwatch=Stopwatch())]
+        found = await self.container.query.search(search, stopwatch=Stopwatch())
+        return [source.text for source in found.sources]
 
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, *, store: MemoryStore | None = None, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    store: MemoryStore | None = None,
+    llm: LLM | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end."""
+    """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end. `llm`
+    answers where it is given."""
     store, reader, embedder = store or MemoryStore(), ParagraphReader(), WordEmbedder()
     configured = load_settings(data_dir=folder, **(settings or {}))
     async with AsyncExitStack() as stack:
@@ -142,6 +150,7 @@ async def open_world(
         manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=configured.max_queued_jobs)
         stack.push_async_callback(manifest.close)
         blobs = FileBlobStore(folder / "blobs")
-        adapters = Adapters(embedder, WordEncoder(), store, manifest, blobs, reader)
+        answering = {"fake": llm, "extractive": ExtractiveLLM()} if llm else {"extractive": ExtractiveLLM()}
+        adapters = Adapters(embedder, WordEncoder(), store, manifest, blobs, reader, answering)
         container = await _start_services(configured, directory, adapters, stack)
         yield World(container, store, reader, embedder, blobs)

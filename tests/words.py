@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ragstone.core.errors import RagstoneError
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Embedding,
@@ -54,10 +55,13 @@ class WordEmbedder:
 
     def __init__(self) -> None:
         self.queries: list[str] = []
+        self.failure: RagstoneError | None = None
 
     async def embed_query(self, text: str) -> Vector:
-        """Unit length."""
+        """Unit length; raises `failure` while there is one."""
         self.queries.append(text)
+        if self.failure is not None:
+            raise self.failure
         return direction(text)
 
     async def embed_documents(self, inputs: Sequence[EmbeddingInput]) -> list[Embedding]:

@@ -3,19 +3,22 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ragstone.config.settings import Settings
 from ragstone.core.errors import FingerprintChanged
-from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.ports import LLM, BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
 from ragstone.core.registry import load_object
+from ragstone.core.retry import Dependency, RetryPolicy
 from ragstone.llms.extractive import ExtractiveLLM
 from ragstone.parsers.detection import detect
+from ragstone.pipelines.asking import Answerer
 from ragstone.pipelines.ingestion import IngestParts
 from ragstone.pipelines.retrieval import RetrievalParts
+from ragstone.pipelines.searching import Index
 from ragstone.queues.in_process import InProcessQueue
 from ragstone.services.collections import CollectionService
 from ragstone.services.consistency import Consistency, ConsistencyService
@@ -23,14 +26,22 @@ from ragstone.services.documents import DocumentService
 from ragstone.services.health import HealthService
 from ragstone.services.ingestion import IngestService
 from ragstone.services.purging import Purger
-from ragstone.services.query import QueryService
+from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.switching import VersionSwitch
 from ragstone.storage.data_directory import DataDirectory, command_line
 
 log = logging.getLogger(__name__)
 
 # provider → factory; a provider's library loads only when it is chosen
-EMBEDDERS = {"minilm": "ragstone.embeddings.minilm:MiniLMEmbedder"}
+EMBEDDERS = {
+    "minilm": "ragstone.embeddings.minilm:MiniLMEmbedder",
+    "openai": "ragstone.embeddings.openai:OpenAIEmbedder",
+}
+LLMS = {
+    "extractive": "ragstone.llms.extractive:ExtractiveLLM",
+    "openai": "ragstone.llms.openai:OpenAILLM",
+    "aisuite": "ragstone.llms.aisuite:AisuiteLLM",
+}
 CHUNKER = "ragstone.chunking.structural:build_chunker"
 
 
@@ -44,6 +55,8 @@ class Adapters:
     manifest: Manifest
     blobs: BlobStore
     reader: DocumentReader
+    llms: Mapping[str, LLM]
+    """By provider, the default first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ class Container:
     query: QueryService
     health: HealthService
     consistency: ConsistencyService
+    dependencies: tuple[Dependency, ...]
+    """What requests depend on, for the metrics."""
     repaired: Consistency
     """What start-up found and repaired."""
 
@@ -70,11 +85,13 @@ async def build_container(
     async with AsyncExitStack() as stack:
         directory = DataDirectory.open(settings.data_dir, command=command_line())
         stack.callback(directory.close)
-        adapters = await _open_adapters(settings, stack, embedder)
+        adapters = await open_adapters(settings, stack, embedder)
         yield await _start_services(settings, directory, adapters, stack)
 
 
-async def _open_adapters(settings: Settings, stack: AsyncExitStack, embedder: Embedder | None) -> Adapters:
+async def open_adapters(
+    settings: Settings, stack: AsyncExitStack, embedder: Embedder | None = None
+) -> Adapters:
     """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known."""
     from ragstone.embeddings.bm25 import Bm25Encoder
     from ragstone.parsers.pool import WorkerPool
@@ -83,27 +100,34 @@ async def _open_adapters(settings: Settings, stack: AsyncExitStack, embedder: Em
 
     folder = settings.data_dir
     loading = asyncio.create_task(_load_embedder(settings, embedder))
+    llms = asyncio.create_task(asyncio.to_thread(_build_llms, settings))
     try:
         manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=settings.max_queued_jobs)
         stack.push_async_callback(manifest.close)
     finally:
-        found = await loading
+        found, answering = await asyncio.gather(loading, llms)
     stack.push_async_callback(found.close)
+    for llm in answering.values():
+        stack.push_async_callback(llm.close)
     sparse_encoder = Bm25Encoder()
     store = await _open_store(folder, manifest, found, sparse_encoder)
     stack.push_async_callback(store.close)
     reader = WorkerPool(CHUNKER)
     stack.push_async_callback(reader.close)
     blobs = FileBlobStore(folder / "blobs")
-    return Adapters(found, sparse_encoder, store, manifest, blobs, reader)
+    return Adapters(found, sparse_encoder, store, manifest, blobs, reader, answering)
 
 
 async def _load_embedder(settings: Settings, given: Embedder | None) -> Embedder:
     if given is not None:
         return given
     build = load_object(EMBEDDERS[settings.embedding_provider])
-    embedder: Embedder = await asyncio.to_thread(build, precision=settings.embedding_precision)
+    embedder: Embedder = await asyncio.to_thread(build, **settings.embedder_options())
     return embedder
+
+
+def _build_llms(settings: Settings) -> dict[str, LLM]:
+    return {name: load_object(LLMS[name])(**options) for name, options in settings.llm_options().items()}
 
 
 async def _open_store(
@@ -130,7 +154,16 @@ async def _start_services(
     manifest, store, blobs = adapters.manifest, adapters.store, adapters.blobs
     consistency = ConsistencyService(manifest, store, blobs)
     repaired = await consistency.recover()
-    parts = IngestParts(adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest)
+    vendors = _retry_policy(settings, settings.openai_max_retries)
+    embedding = Dependency("embedding", vendors, provider=settings.embedding_provider)
+    searching = Dependency("search", _retry_policy(settings, settings.qdrant_max_retries), provider="qdrant")
+    answerers = {
+        name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
+        for name, llm in adapters.llms.items()
+    }
+    parts = IngestParts(
+        adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest, embedding
+    )
 
     def after_switch() -> None:
         """Replaced versions wait for their purge, versions given back for another try."""
@@ -147,14 +180,45 @@ async def _start_services(
     ):  # stopped in reverse: no new work, then the last switch, then purges
         worker.start()
         stack.push_async_callback(worker.stop)
-    retrieval = RetrievalParts(adapters.embedder, adapters.sparse_encoder, store, manifest)
+    retrieval = RetrievalParts(
+        adapters.embedder, adapters.sparse_encoder, Index(store, manifest), embedding, searching
+    )
     return Container(
         directory=directory,
         manifest=manifest,
         documents=DocumentService(manifest, blobs, store, queue, purger, detect=detect),
         collections=CollectionService(manifest, purger),
-        query=QueryService(retrieval, ExtractiveLLM(), timeout=settings.request_timeout),
+        query=QueryService(
+            retrieval,
+            answerers,
+            fallback=ExtractiveLLM(),
+            limits=_query_limits(settings),
+            defaults=AnswerDefaults(settings.llm_temperature, settings.llm_max_tokens),
+            link_hosts=frozenset(settings.link_hosts),
+        ),
         health=HealthService(manifest, store, queue),
         consistency=consistency,
+        dependencies=(
+            embedding,
+            searching,
+            *(answerer.dependency for answerer in answerers.values() if answerer.llm.is_generative),
+        ),
         repaired=repaired,
+    )
+
+
+def _retry_policy(settings: Settings, attempts: int) -> RetryPolicy:
+    return RetryPolicy(
+        attempts=attempts,
+        min_wait_s=settings.retry_min_wait.total_seconds(),
+        max_wait_s=settings.retry_max_wait.total_seconds(),
+        attempt_timeout_s=settings.llm_timeout.total_seconds(),
+    )
+
+
+def _query_limits(settings: Settings) -> QueryLimits:
+    return QueryLimits(
+        request_s=settings.request_timeout.total_seconds(),
+        idle_s=settings.stream_idle.total_seconds(),
+        stream_s=settings.stream_total.total_seconds(),
     )

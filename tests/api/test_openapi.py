@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 import ragstone
 from ragstone.api.main import create_app
+from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.config.settings import load_settings
 
 ROUTES = {
@@ -29,6 +30,7 @@ ROUTES = {
     ("get", "/health"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
+    ("get", "/metrics"),
 }
 WITH_BODY = ["/query", "/search", "/documents", "/collections"]
 
@@ -81,7 +83,7 @@ def test_every_error_has_the_one_shape(document: dict[str, Any]) -> None:
 
 def test_every_operation_but_health_lists_its_errors(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
-        if path.startswith("/health"):
+        if path.startswith(("/health", "/metrics")):
             continue
         expected = {"403", "422", "503"}
         expected |= {"400", "413", "415"} if method == "post" and path in WITH_BODY else set()
@@ -92,11 +94,17 @@ def test_every_operation_but_health_lists_its_errors(document: dict[str, Any]) -
 def test_every_reply_has_a_model(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         success, *_ = [status for status in operation["responses"] if status < "300"]
-        (content,) = list(operation["responses"][success]["content"].items())[-1:]
-        if path.endswith(("/content", "/text")):
+        content = operation["responses"][success]["content"]
+        if path.endswith(("/content", "/text", "/metrics")):
             continue
-        assert content[0] == "application/json"
-        assert content[1]["schema"], (method, path)
+        assert content["application/json"]["schema"], (method, path)
+
+
+def test_the_events_of_a_stream_are_described(document: dict[str, Any]) -> None:
+    content = document["paths"]["/query"]["post"]["responses"]["200"]["content"]
+
+    events = {choice["$ref"].rpartition("/")[2] for choice in content["text/event-stream"]["schema"]["oneOf"]}
+    assert events == {event.__name__ for event in STREAM_EVENTS}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

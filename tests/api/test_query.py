@@ -13,7 +13,8 @@ from ragstone.bootstrap import Container
 from ragstone.core.answers import fold
 from ragstone.core.models import Done, Failed, Scope
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.retrieval import Search
+from ragstone.pipelines.asking import Ask
+from ragstone.pipelines.searching import Search
 from tests.api.test_search import timings
 from tests.apiclient import Api
 from tests.asgi import call
@@ -143,8 +144,7 @@ class TestFold:
         answer = await api.query(question, collection=collection, mode=mode)
 
         events = container.query.stream(
-            Search(Scope(collection=collection), question, 5, mode=mode),
-            history=(),
+            Ask(Search(Scope(collection=collection), question, 5, mode=mode)),
             request_id="r",
             stopwatch=Stopwatch(),
         )
@@ -155,8 +155,8 @@ class TestFold:
     async def test_the_last_event_is_terminal_and_there_is_one(
         self, container: Container, collection: str, policy: dict[str, Any]
     ) -> None:
-        search = Search(Scope(collection=collection), QUESTION, 5)
-        stream = container.query.stream(search, history=(), request_id="r", stopwatch=Stopwatch())
+        ask = Ask(Search(Scope(collection=collection), QUESTION, 5))
+        stream = container.query.stream(ask, request_id="r", stopwatch=Stopwatch())
         events = [event async for event in stream]
 
         assert [isinstance(event, Done | Failed) for event in events].count(True) == 1
@@ -236,7 +236,8 @@ class TestRequest:
             "evidence",
             "generation",
             "verification",
-            "first_token",
+            "delivery",
+        "first_token",
             "total",
         } == set(told)
         assert {name: metadata[f"{name}_ms"] for name in told} == told

@@ -22,7 +22,7 @@ from ragstone.config.settings import Settings, setting_names
 from ragstone.core import errors
 from ragstone.pipelines.evidence import ANSWER_FROM, NOTHING_BELOW
 from ragstone.pipelines.fusion import ALPHA
-from ragstone.pipelines.retrieval import MIN_POOL
+from ragstone.pipelines.searching import MIN_POOL
 from ragstone.pipelines.support import SUPPORTED_FROM
 from tests.docs.pages import DOCS, PAGES, README, ROOT, OpenTags, anchors, fences, headings, links, read
 
@@ -116,7 +116,7 @@ class TestApi:
 class TestCommandLine:
     def test_every_command_stands_in_the_readme(self) -> None:
         group = typer.main.get_group(command_line)
-        shown = set(re.findall(r"^\| `ragstone (\w+)", read(README), re.M))
+        shown = set(re.findall(r"^\| `ragstone ([\w-]+)", read(README), re.M))
         assert shown == set(group.commands)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from ragstone.core.answers import Answer, fold
+from ragstone.core.errors import EngineUnavailable
 from ragstone.core.models import (
     AnswerEvent,
     Citation,
@@ -66,7 +67,7 @@ async def test_an_abstention_keeps_its_reason() -> None:
 
 
 async def test_an_answer_that_broke_off_keeps_what_was_said_and_why() -> None:
-    failure = Failed("engine_unavailable", "gone", retryable=True, request_id="r-1")
+    failure = Failed(EngineUnavailable("gone"), "r-1")
 
     answer = await fold(stream(Token("Half an "), failure))
 

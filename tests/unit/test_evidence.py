@@ -18,7 +18,7 @@ from ragstone.pipelines.evidence import (
     share,
     term_weights,
 )
-from tests.words import TermWeights, WordEncoder, direction, source, tokens
+from tests.words import DIMENSION, TermWeights, WordEncoder, direction, source, tokens
 
 REFUNDS = "Refunds are paid within 14 days. The support team is happy to help."
 
@@ -54,6 +54,15 @@ class TestGate:
 
         assert (await weigh("refunds paid", found, dense=False)).confidence == pytest.approx(1.0)
         assert (await weigh("unheard of words", found, dense=False)).abstention == "low_score"
+
+    @pytest.mark.parametrize("vector", [np.zeros(0, np.float32), np.zeros(DIMENSION, np.float32)])
+    async def test_without_sentence_vectors_the_share_of_terms_decides(self, vector: Vector) -> None:
+        found = source(REFUNDS, scores={"dense": 0.9, "sparse": 3.0})
+        blind = replace(found, sentences=tuple(replace(part, vector=vector) for part in found.sentences))
+
+        assert (await weigh("refunds paid", blind)).confidence == pytest.approx(1.0)
+        assert (await weigh("unheard of words", blind)).confidence == 0.0
+        assert (await weigh("unheard of words", found)).confidence > 0.0
 
     async def test_between_the_two_floors_the_context_is_insufficient(self) -> None:
         found = source(

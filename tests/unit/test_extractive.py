@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ragstone.core.models import Location, Sentence, Source
+from ragstone.core.models import Ending, Location, Prompt, Sentence, Source
 from ragstone.llms.extractive import MAX_SENTENCES, ExtractiveLLM, select_sentences
 
 
@@ -70,13 +70,13 @@ def test_labels_questions_and_headings_answer_nothing(text: str) -> None:
 async def test_each_piece_ends_with_the_mark_of_its_source() -> None:
     one, two = source(1, ("Alpha is the first letter.", 0.8)), source(4, ("Omega is the last one.", 0.8))
 
-    pieces = [piece async for piece in ExtractiveLLM().generate("Letters?", [one, two], [])]
+    pieces = [piece async for piece in ExtractiveLLM().generate(Prompt("Letters?", [one, two]))]
 
-    assert pieces == ["Alpha is the first letter. [1]", " Omega is the last one. [4]"]
+    assert pieces == ["Alpha is the first letter. [1]", " Omega is the last one. [4]", Ending("stop")]
 
 
 async def test_nothing_is_said_without_sources() -> None:
-    assert [piece async for piece in ExtractiveLLM().generate("Why?", [], [])] == []
+    assert [piece async for piece in ExtractiveLLM().generate(Prompt("Why?"))] == [Ending("stop")]
 
 
 async def test_marks_inside_the_source_are_not_repeated() -> None:
@@ -85,7 +85,8 @@ async def test_marks_inside_the_source_are_not_repeated() -> None:
     assert chosen("What?", found) == ["As Smith showed, it works well."]
 
 
-async def test_it_has_a_name_and_nothing_to_close() -> None:
+async def test_it_chooses_and_does_not_write() -> None:
     llm = ExtractiveLLM()
     await llm.close()
-    assert llm.name == "extractive"
+    assert list(llm.models) == ["extractive"]
+    assert not llm.is_generative

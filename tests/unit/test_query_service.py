@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from ragstone.core.errors import DeadlineExceeded
 from ragstone.core.models import Scope, Vector
+from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.llms.extractive import ExtractiveLLM
-from ragstone.pipelines.retrieval import RetrievalParts, Search
-from ragstone.services.query import QueryService
+from ragstone.pipelines.asking import Answerer, Ask
+from ragstone.pipelines.retrieval import RetrievalParts
+from ragstone.pipelines.searching import Index, Search
+from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from tests.memory_store import MemoryStore
 from tests.words import WordEmbedder, WordEncoder
 
@@ -52,14 +54,19 @@ class EmptyManifest:
 
 
 def service(embedder: WordEmbedder, *, timeout_s: float = 5.0) -> QueryService:
-    parts = RetrievalParts(embedder, WordEncoder(), MemoryStore(), cast("Any", EmptyManifest()))
-    return QueryService(parts, ExtractiveLLM(), timeout=timedelta(seconds=timeout_s))
+    index = Index(MemoryStore(), cast("Any", EmptyManifest()))
+    parts = RetrievalParts(embedder, WordEncoder(), index, Dependency("embedding"), Dependency("search"))
+    return QueryService(
+        parts,
+        {"extractive": Answerer(ExtractiveLLM(), Dependency("llm"))},
+        fallback=ExtractiveLLM(),
+        limits=QueryLimits(request_s=timeout_s),
+        defaults=AnswerDefaults(),
+    )
 
 
 async def ask(queries: QueryService, timeout_s: float | None = None) -> Any:
-    return await queries.answer(
-        SEARCH, history=(), request_id="r", stopwatch=Stopwatch(), timeout_s=timeout_s
-    )
+    return await queries.answer(Ask(SEARCH), request_id="r", stopwatch=Stopwatch(), timeout_s=timeout_s)
 
 
 async def test_a_question_that_takes_too_long_is_cancelled_and_says_so() -> None:

@@ -6,9 +6,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ragstone.core.models import Scope
+from ragstone.core.errors import EmbedderUnavailable, RagstoneError, UpstreamRefused, UpstreamTimeout
+from ragstone.core.models import Scope, Vector
+from ragstone.pipelines.evidence import share
 from ragstone.pipelines.support import SUPPORTED_FROM, ClaimJudge, Support, find_verbatim
-from tests.words import TermWeights, WordEmbedder, WordEncoder, source
+from tests.words import DIMENSION, TermWeights, WordEmbedder, WordEncoder, source, tokens
 
 TEXT = "The committee met in Geneva in 1998. It approved the plan. Nobody voted against it."
 SOURCE = source(TEXT, start=50)
@@ -56,6 +58,24 @@ class TestVerbatim:
     def test_an_empty_claim_stands_nowhere(self) -> None:
         assert find_verbatim(" [3] ", SOURCE) is None
 
+    @pytest.mark.parametrize(
+        ("said", "claim"),
+        [
+            ("Write <b>bold</b> here.", "Write &lt;b>bold&lt;/b> here."),
+            ("See [the page](http://a.example/x) now.", "See [the page] (http://a.example/x) now."),
+            ("See [the page](http://a.example/x) now.", "See [the page](http://a.example/x) now."),
+            ("A [label]: it defines.", "A [label] : it defines."),
+        ],
+    )
+    def test_a_quote_is_found_although_the_answer_shows_it_neutralised(self, said: str, claim: str) -> None:
+        text = f"First. {said} Last."
+        start = text.index(said)
+        parts = (replace(SOURCE.sentences[0], start=start, end=start + len(said), text=said),)
+
+        found = find_verbatim(claim, replace(SOURCE, text=text, start=0, end=len(text), sentences=parts))
+
+        assert found == Support(start, start + len(said), 1.0)
+
 
 class TestMeasure:
     async def test_a_paraphrase_with_the_same_words_is_supported(self, judge: ClaimJudge) -> None:
@@ -91,12 +111,81 @@ class TestMeasure:
 
         assert await judge.judge("The plan.", bare) == Support(SOURCE.start, SOURCE.end, 0.0)
 
-    async def test_sentences_without_vectors_are_weighed_by_their_words(self, judge: ClaimJudge) -> None:
-        blind = replace(
-            SOURCE,
-            sentences=tuple(replace(part, vector=np.zeros(0, np.float32)) for part in SOURCE.sentences),
+    async def test_a_claim_that_is_longer_than_any_sentence_is_not_weighed(
+        self, judge: ClaimJudge, embedder: WordEmbedder
+    ) -> None:
+        support = await judge.judge("The committee met in Geneva in 1998, " * 200, SOURCE)
+
+        assert support == Support(SOURCE.start, SOURCE.end, 0.0)
+        assert embedder.queries == []
+
+    async def test_a_neutralised_claim_is_weighed_as_it_was_written(self, judge: ClaimJudge) -> None:
+        tagged = source("The <b>plan was approved.")
+
+        support = await judge.judge("Approved was &lt;b>plan the.", tagged)
+
+        assert support.score == pytest.approx(1.0, abs=0.001)
+
+
+NO_VECTORS = [np.zeros(0, np.float32), np.zeros(DIMENSION, np.float32)]
+
+
+class FailingEmbedder(WordEmbedder):
+    """Its service is down."""
+
+    def __init__(self, error: RagstoneError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def embed_query(self, text: str) -> Vector:
+        """Never."""
+        raise self.error
+
+
+class TestWithoutVectors:
+    CLAIM = "The committee: Geneva in 1998 they met in."
+
+    @pytest.mark.parametrize("vector", NO_VECTORS, ids=["empty", "zeros"])
+    async def test_the_share_of_words_alone_is_the_support(
+        self, judge: ClaimJudge, embedder: WordEmbedder, vector: Vector
+    ) -> None:
+        parts = tuple(replace(part, vector=vector) for part in SOURCE.sentences)
+
+        support = await judge.judge(self.CLAIM, replace(SOURCE, sentences=parts))
+
+        weights = dict.fromkeys(tokens(self.CLAIM), 3.5) | {
+            tokens("geneva")[0]: 3.0,
+            tokens("the")[0]: 0.1,
+        }
+        present = WordEncoder().token_ids(SOURCE.sentences[0].text)
+        assert support.score == pytest.approx(share(weights, present), abs=0.001)
+        assert quoted(support) == "The committee met in Geneva in 1998."
+        assert embedder.queries == []
+
+    @pytest.mark.parametrize("vector", NO_VECTORS, ids=["empty", "zeros"])
+    async def test_a_changed_number_is_still_never_supported(self, judge: ClaimJudge, vector: Vector) -> None:
+        parts = tuple(replace(part, vector=vector) for part in SOURCE.sentences)
+
+        support = await judge.judge("In Geneva the committee met in 1989.", replace(SOURCE, sentences=parts))
+
+        assert support.score == 0.0
+
+    @pytest.mark.parametrize(
+        "error", [EmbedderUnavailable("down"), UpstreamTimeout("late"), UpstreamRefused("no")]
+    )
+    async def test_an_embedder_that_fails_is_done_without(self, error: RagstoneError) -> None:
+        judge = ClaimJudge(FailingEmbedder(error), WordEncoder(), cast("Any", TermWeights({})), Scope())
+        parts = tuple(replace(part, vector=np.zeros(0, np.float32)) for part in SOURCE.sentences)
+
+        support = await judge.judge(self.CLAIM, SOURCE)
+
+        assert support.score > 0
+        assert support == await judge.judge(self.CLAIM, replace(SOURCE, sentences=parts))
+
+    async def test_a_defect_is_not_taken_for_an_outage(self) -> None:
+        judge = ClaimJudge(
+            FailingEmbedder(RagstoneError("defect")), WordEncoder(), cast("Any", TermWeights({})), Scope()
         )
 
-        support = await judge.judge("The committee: Geneva in 1998 they met in.", blind)
-
-        assert 0 < support.score <= 0.5
+        with pytest.raises(RagstoneError, match="defect"):
+            await judge.judge(self.CLAIM, SOURCE)

@@ -52,6 +52,7 @@ _MEANINGS = {
     415: "The type is not supported.",
     422: "Parsed, but not valid.",
     429: "The queue is full; see Retry-After.",
+    502: "A service that is needed refused, or answered what cannot be read.",
     503: "A part is down or full; see Retry-After.",
     504: "The time is up.",
 }

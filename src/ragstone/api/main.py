@@ -8,18 +8,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 from starlette.types import Scope
 
 from ragstone import __version__
 from ragstone.api.errors import install_error_handlers
 from ragstone.api.reference import HEADERS, render_reference
-from ragstone.api.routes import collections, documents, health, jobs, query
+from ragstone.api.routes import collections, documents, health, jobs, metrics, query
 from ragstone.api.schemas.documents import TextUpload
+from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
 from ragstone.core.logs import configure_logging
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
+from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
 from ragstone.middleware.trust import TrustMiddleware
 
 QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
@@ -58,11 +62,20 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.container = container
+    app.state.registry = CollectorRegistry()
+    app.state.registry.register(DependencyCollector(lambda: app.state.container.dependencies))
     install_error_handlers(app)
-    for router in (query.router, documents.router, collections.router, jobs.router, health.router):
+    for router in (
+        query.router,
+        documents.router,
+        collections.router,
+        jobs.router,
+        health.router,
+        metrics.router,
+    ):
         app.include_router(router)
     _add_middleware(app, settings)
-    _publish_text_upload(app)
+    _publish_schemas(app, TextUpload, *STREAM_EVENTS)
     _add_reference(app)
     return app
 
@@ -106,6 +119,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         TrustMiddleware, allowed_hosts=settings.allowed_hosts, cors_origins=settings.cors_origins
     )
     app.add_middleware(LoggingMiddleware, log_requests=settings.log_requests)
+    app.add_middleware(MetricsMiddleware, metrics=RequestMetrics(app.state.registry))
 
 
 def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
@@ -118,16 +132,17 @@ def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
     return max_upload_bytes if is_form else min(JSON_UPLOAD_BYTES, max_upload_bytes)
 
 
-def _publish_text_upload(app: FastAPI) -> None:
-    """The upload route reads its body itself, so its JSON model is added to the document by hand."""
+def _publish_schemas(app: FastAPI, *models: type[BaseModel]) -> None:
+    """Bodies that routes read or write themselves are added to the document by hand."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = make()
         schemas = document["components"]["schemas"]
-        schemas.setdefault(
-            "TextUpload", TextUpload.model_json_schema(ref_template="#/components/schemas/{model}")
-        )
+        for model in models:
+            schemas.setdefault(
+                model.__name__, model.model_json_schema(ref_template="#/components/schemas/{model}")
+            ).pop("$defs", None)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -5,16 +5,19 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ragstone.core.errors import InvalidSetting
 
 PREFIX = "RAGSTONE_"
 ENV_FILE = ".env"
+OPENAI = "https://api.openai.com/v1"
 MIB = 1024 * 1024
+MAX_ANSWER_TOKENS = 32_768
 
 
 class Settings(BaseSettings):
@@ -49,10 +52,133 @@ class Settings(BaseSettings):
         validation_alias="CORS_ORIGINS",
         description="Origins of other sites whose pages may call the API, separated by commas.",
     )
-    embedding_provider: Literal["minilm"] = Field(
+    llm_provider: Literal["extractive", "openai", "aisuite"] | None = Field(
+        None,
+        validation_alias="RAGSTONE_LLM_PROVIDER",
+        description="Who answers by default. Left out: `openai` if a key or a base URL is set, else `extractive`.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key of OpenAI, or of the server at `OPENAI_BASE_URL`; many local ones need none.",
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Base URL of any server that speaks OpenAI's protocol, such as `http://127.0.0.1:11434/v1`.",
+    )
+    openai_model: str | None = Field(
+        None,
+        validation_alias="OPENAI_MODEL",
+        description="The model that answers; required once a key or a base URL is set.",
+    )
+    openai_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        validation_alias="RAGSTONE_OPENAI_MODELS",
+        description="Further models that a request may name, separated by commas.",
+    )
+    aisuite_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        validation_alias="RAGSTONE_AISUITE_MODELS",
+        description="Models reached through aisuite, as `vendor:model`, separated by commas; the first is its default.",
+    )
+    llm_timeout: timedelta = Field(
+        timedelta(seconds=60),
+        gt=timedelta(0),
+        validation_alias="LLM_TIMEOUT_SECONDS",
+        description="Longest wait for one attempt's first token, or for one call of an embedder over the network.",
+    )
+    llm_temperature: float | None = Field(
+        0.0,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        validation_alias="LLM_TEMPERATURE",
+        description="Temperature where a request names none; empty sends none, for models that refuse the parameter.",
+    )
+    llm_max_tokens: int = Field(
+        1024,
+        ge=1,
+        le=MAX_ANSWER_TOKENS,
+        validation_alias="RAGSTONE_LLM_MAX_TOKENS",
+        description="Longest answer in tokens where a request names none; a model that goes on is cut.",
+    )
+    llm_context_tokens: int = Field(
+        8192,
+        ge=1024,
+        validation_alias="RAGSTONE_LLM_CONTEXT_TOKENS",
+        description="The model's window: sources that do not fit into it beside the answer are not sent.",
+    )
+    openai_max_retries: int = Field(
+        3,
+        ge=1,
+        le=10,
+        validation_alias="OPENAI_MAX_RETRIES",
+        description="Attempts in all at a model or an embedder over the network.",
+    )
+    qdrant_max_retries: int = Field(
+        2,
+        ge=1,
+        le=10,
+        validation_alias="QDRANT_MAX_RETRIES",
+        description="Attempts in all at a search of the vector store.",
+    )
+    retry_min_wait: timedelta = Field(
+        timedelta(seconds=1),
+        ge=timedelta(0),
+        validation_alias="RETRY_MIN_WAIT_SECONDS",
+        description="Shortest wait before another attempt.",
+    )
+    retry_max_wait: timedelta = Field(
+        timedelta(seconds=10),
+        ge=timedelta(0),
+        validation_alias="RETRY_MAX_WAIT_SECONDS",
+        description="Longest wait before another attempt, unless the other side asks for a longer one.",
+    )
+    stream_idle: timedelta = Field(
+        timedelta(seconds=20),
+        gt=timedelta(0),
+        validation_alias="RAGSTONE_STREAM_IDLE_SECONDS",
+        description="Longest pause between two pieces of a model's answer.",
+    )
+    stream_total: timedelta = Field(
+        timedelta(seconds=600),
+        gt=timedelta(0),
+        validation_alias="RAGSTONE_STREAM_TOTAL_SECONDS",
+        description="Longest time that a streamed answer may take after its first token.",
+    )
+    link_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        validation_alias="RAGSTONE_LINK_HOSTS",
+        description="Hosts to which an answer may hold Markdown links and images, separated by commas; others are "
+        "made inactive.",
+    )
+    embedding_provider: Literal["minilm", "openai"] = Field(
         "minilm",
         validation_alias="RAGSTONE_EMBEDDING_PROVIDER",
-        description="Which encoder makes the vectors.",
+        description="Which encoder makes the vectors: the packaged one, or one behind OpenAI's protocol.",
+    )
+    embedding_model: str | None = Field(
+        None,
+        validation_alias="RAGSTONE_EMBEDDING_MODEL",
+        description="Model of the embedder over the network; required there.",
+    )
+    embedding_dimension: int | None = Field(
+        None,
+        ge=1,
+        le=65536,
+        validation_alias="RAGSTONE_EMBEDDING_DIMENSION",
+        description="Length of that model's vectors; required there, since the data are laid out for it.",
+    )
+    embedding_base_url: str | None = Field(
+        None,
+        validation_alias="RAGSTONE_EMBEDDING_BASE_URL",
+        description="Base URL of that embedder, where it is not `OPENAI_BASE_URL`.",
+    )
+    embedding_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="RAGSTONE_EMBEDDING_API_KEY",
+        description="Its key, where it is not `OPENAI_API_KEY`.",
     )
     embedding_precision: Literal["int8", "fp32"] = Field(
         "int8",
@@ -63,7 +189,8 @@ class Settings(BaseSettings):
         timedelta(seconds=60),
         gt=timedelta(0),
         validation_alias="RAGSTONE_REQUEST_TIMEOUT_SECONDS",
-        description="Time a query may take, queueing included; the body's `timeout_s` may lower it.",
+        description="Time a query may take, retries included, up to its first token where it is streamed; the body's "
+        "`timeout_s` may lower it.",
     )
     max_upload_bytes: int = Field(
         100 * MIB,
@@ -91,7 +218,9 @@ class Settings(BaseSettings):
         description="Whether each request is logged with its stage timings.",
     )
 
-    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "openai_models", "aisuite_models", "link_hosts", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -105,7 +234,41 @@ class Settings(BaseSettings):
             return value
         return value.upper() if info.field_name == "log_level" else value.lower()
 
-    @field_validator("request_timeout", mode="before")
+    @field_validator(
+        "llm_provider",
+        "openai_api_key",
+        "openai_base_url",
+        "openai_model",
+        "llm_temperature",
+        "embedding_model",
+        "embedding_dimension",
+        "embedding_base_url",
+        "embedding_api_key",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        """`NAME=` in a file of settings means: not set."""
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("openai_base_url", "embedding_base_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not (
+            urlsplit(value).scheme in {"http", "https"} and urlsplit(value).hostname
+        ):
+            raise ValueError("expected a URL such as http://127.0.0.1:11434/v1")
+        return value
+
+    @field_validator(
+        "request_timeout",
+        "llm_timeout",
+        "retry_min_wait",
+        "retry_max_wait",
+        "stream_idle",
+        "stream_total",
+        mode="before",
+    )
     @classmethod
     def _seconds(cls, value: Any) -> Any:
         if not isinstance(value, str | int | float):
@@ -115,6 +278,73 @@ class Settings(BaseSettings):
         except OverflowError as error:
             raise ValueError("not a number of seconds") from error
 
+    @model_validator(mode="after")
+    def _is_complete(self) -> "Settings":
+        """What belongs together is set together."""
+        if self.retry_max_wait < self.retry_min_wait:
+            raise ValueError("RETRY_MAX_WAIT_SECONDS is less than RETRY_MIN_WAIT_SECONDS")
+        if self.answers_by_default == "openai" and not self.openai_model:
+            raise ValueError("OPENAI_MODEL is required where OPENAI_API_KEY or OPENAI_BASE_URL is set")
+        if self.answers_by_default == "openai" and not self.has_openai:
+            raise ValueError("RAGSTONE_LLM_PROVIDER=openai needs OPENAI_API_KEY or OPENAI_BASE_URL")
+        if self.answers_by_default == "aisuite" and not self.aisuite_models:
+            raise ValueError("RAGSTONE_LLM_PROVIDER=aisuite needs RAGSTONE_AISUITE_MODELS")
+        if self.embedding_provider == "openai" and not (self.embedding_model and self.embedding_dimension):
+            raise ValueError(
+                "RAGSTONE_EMBEDDING_PROVIDER=openai needs RAGSTONE_EMBEDDING_MODEL and RAGSTONE_EMBEDDING_DIMENSION"
+            )
+        return self
+
+    @property
+    def has_openai(self) -> bool:
+        """Whether a server that speaks OpenAI's protocol is known."""
+        return bool(self.openai_api_key or self.openai_base_url)
+
+    @property
+    def answers_by_default(self) -> str:
+        """The provider that answers where a request names none."""
+        return self.llm_provider or ("openai" if self.has_openai else "extractive")
+
+    def llm_options(self) -> dict[str, dict[str, Any]]:
+        """What each configured provider's constructor is given, the default provider first."""
+        timeout_s = self.llm_timeout.total_seconds()
+        found: dict[str, dict[str, Any]] = {"extractive": {}}
+        if self.has_openai and self.openai_model:
+            models = tuple(dict.fromkeys((self.openai_model, *self.openai_models)))
+            found["openai"] = {
+                "api_key": _revealed(self.openai_api_key),
+                "base_url": self.openai_base_url,
+                "models": models,
+                "timeout_s": timeout_s,
+            }
+        if self.aisuite_models:
+            found["aisuite"] = {"models": self.aisuite_models, "timeout_s": timeout_s}
+        default = self.answers_by_default
+        return {default: found[default], **found}
+
+    def embedder_options(self) -> dict[str, Any]:
+        """What the chosen embedder's constructor is given."""
+        if self.embedding_provider == "minilm":
+            return {"precision": self.embedding_precision}
+        return {
+            "api_key": _revealed(self.embedding_api_key or self.openai_api_key),
+            "base_url": self.embedding_base_url or self.openai_base_url,
+            "model": self.embedding_model,
+            "dimension": self.embedding_dimension,
+            "timeout_s": self.llm_timeout.total_seconds(),
+        }
+
+    def receivers(self) -> tuple[str, ...]:
+        """Where text is sent to: hosts, and vendors that are reached through aisuite."""
+        urls: list[str] = []
+        if "openai" in self.llm_options():
+            urls.append(self.openai_base_url or OPENAI)
+        if self.embedding_provider == "openai":
+            urls.append(self.embedder_options()["base_url"] or OPENAI)
+        hosts = [urlsplit(url).hostname or url for url in urls]
+        vendors = [name.partition(":")[0] for name in self.aisuite_models]
+        return tuple(dict.fromkeys((*hosts, *vendors)))
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Settings from the environment, with overrides by field name on top. Raises InvalidSetting."""
@@ -123,6 +353,10 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{_ENVIRONMENT_NAMES[name]: value for name, value in overrides.items()})
     except (ValidationError, ValueError) as error:
         raise InvalidSetting(_describe(error)) from error
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def setting_names() -> dict[str, str]:

@@ -52,7 +52,7 @@ def configure_logging(*, level: str, log_format: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # our own access line has the stage timings
-    for name in ("alembic", "httpx2", "httpcore2"):
+    for name in ("alembic", "httpx2", "httpcore2", "openai"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

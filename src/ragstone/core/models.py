@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
+from ragstone.core.errors import RagstoneError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -494,6 +496,36 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat, as models take it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an answerer is asked. Models that write take `messages`; extractive ones choose from `sources`.
+
+    `model` None is the answerer's first; `temperature` and `max_tokens` None are not sent."""
+
+    question: str
+    sources: Sequence[Source] = ()
+    messages: Sequence[Message] = ()
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The proof that an answer is complete: why the model stopped (`stop`, `length`, `content_filter` …)."""
+
+    finish_reason: str
+    usage: Usage = field(default_factory=Usage)
+
+
 # ---- the events of an answer, in the order of DESIGN.md section 4 ----
 
 
@@ -552,9 +584,7 @@ class Done:
 class Failed:
     """The answer broke off after it had begun."""
 
-    code: str
-    message: str
-    retryable: bool
+    error: RagstoneError
     request_id: str
 
 

@@ -14,6 +14,7 @@ from ragstone.core.models import (
     DocumentStatus,
     Embedding,
     EmbeddingInput,
+    Ending,
     Failure,
     IndexedVersion,
     IngestTask,
@@ -23,15 +24,14 @@ from ragstone.core.models import (
     ParsedDocument,
     Point,
     Progress,
+    Prompt,
     PurgeReceipt,
     PurgeTarget,
     Scope,
     ScoredId,
-    Source,
     SparseVector,
     Stage,
     StoredPoint,
-    Turn,
     Vector,
     Version,
     VisibleDocument,
@@ -53,11 +53,13 @@ class Embedder(Protocol):
         ...
 
     async def embed_query(self, text: str) -> Vector:
-        """Shape (dimension,), float32, unit length. Text over the limit is truncated. Raises EmbedderUnavailable."""
+        """Shape (dimension,), float32, unit length. Text over the limit is truncated. Raises EmbedderUnavailable,
+        ExternalServiceError kinds."""
         ...
 
     async def embed_documents(self, inputs: Sequence[EmbeddingInput]) -> list[Embedding]:
-        """One embedding per input, in order. Runs below queries in priority. Raises EmbedderUnavailable, BadEmbedding."""
+        """One embedding per input, in order. Runs below queries in priority. Raises EmbedderUnavailable, BadEmbedding,
+        ExternalServiceError kinds."""
         ...
 
     async def close(self) -> None:
@@ -217,18 +219,26 @@ class DocumentReader(Protocol):
 
 
 class LLM(Protocol):
-    """Answers a question from numbered sources, citing them as [n]."""
+    """Answers from numbered sources, citing them as [n]. One attempt a call: retries and limits are its caller's."""
 
     @property
-    def name(self) -> str:
-        """The model as replies report it."""
+    def models(self) -> Sequence[str]:
+        """The models that may be asked for, the default first."""
         ...
 
-    def generate(
-        self, question: str, sources: Sequence[Source], history: Sequence[Turn]
-    ) -> AsyncGenerator[str, None]:
-        """Yield pieces of the answer's text. Marks `[n]` follow the claim they support. Closing the iterator
-        cancels all that was started for it."""
+    @property
+    def is_generative(self) -> bool:
+        """Whether it writes what `Prompt.messages` ask for; if not, it chooses from `Prompt.sources`."""
+        ...
+
+    def generate(self, prompt: Prompt) -> AsyncGenerator[str | Ending, None]:
+        """Yield the answer's text in pieces that are not empty, then exactly one Ending: without it the answer is not
+        complete. Closing the generator cancels all that was started for it, the upstream request included.
+
+        Raises UpstreamUnavailable (no connection, broken connection before the first piece, 408, 409, 5xx),
+        UpstreamRateLimited, UpstreamTimeout, UpstreamRefused, UpstreamGarbled (also: an end without reason and without
+        text), UpstreamInterrupted (anything that breaks it off after the first piece), ContentFiltered (the filter
+        withheld all text). `retry_after_s` is what the server asked for."""
         ...
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Sequence
 
-from ragstone.core.models import Sentence, Source, Turn
+from ragstone.core.models import Ending, Prompt, Sentence, Source
 from ragstone.core.text import readable
 
 WITHIN = 0.08  # of the best sentence's score: what lies closer is shown too
@@ -21,15 +21,15 @@ _EXPLAINS = re.compile(
 class ExtractiveLLM:
     """Selects by the sentence scores that the pipeline left in the sources."""
 
-    name = "extractive"
+    models = ("extractive",)
+    is_generative = False
 
-    async def generate(
-        self, question: str, sources: Sequence[Source], history: Sequence[Turn]
-    ) -> AsyncGenerator[str, None]:
-        """One piece a sentence, in the order of the sources and of their text."""
-        chosen = select_sentences(question, sources)
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Ending, None]:
+        """One piece a sentence, in the order of the sources and of their text; none where no sentence answers."""
+        chosen = select_sentences(prompt.question, prompt.sources)
         for position, (source, text) in enumerate(chosen):
             yield f"{' ' if position else ''}{text} [{source.n}]"
+        yield Ending("stop")
 
     async def close(self) -> None:
         """Nothing to free."""

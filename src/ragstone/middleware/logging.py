@@ -29,8 +29,9 @@ class LoggingMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = accepted_request_id(Headers(scope=scope).get("x-request-id"))
-        stopwatch = Stopwatch()
-        scope.setdefault("state", {}).update(request_id=request_id, stopwatch=stopwatch)
+        state = scope.setdefault("state", {})
+        stopwatch = state.setdefault("stopwatch", Stopwatch())
+        state["request_id"] = request_id
         token = current_request_id.set(request_id)
         status: int | None = None
 
@@ -78,6 +79,7 @@ def _write_access_line(scope: Scope, status: int | None, stopwatch: Stopwatch) -
             "method": scope["method"],
             "route": getattr(route, "path", None) or "unmatched",
             "status": status,
-            **stopwatch.report(),
+            **stopwatch.stop(),
+            **({"retries": stopwatch.retries} if stopwatch.retries else {}),
         },
     )

@@ -1,6 +1,8 @@
 """How well the retrieved sentences answer the question: scores for selection, and the gate before any model.
 
-The features and their weights are described in docs/decisions/0007 and measured in docs/quality.md.
+The features and their weights are described in docs/decisions/0007 and measured in docs/quality.md. They are fitted to
+the packaged encoder, whose sentences have vectors; other encoders' cosines have other scales, so that where no sentence
+has a vector the words alone decide.
 """
 
 import re
@@ -84,6 +86,11 @@ def share(weights: Mapping[int, float], present: frozenset[int]) -> float:
     return sum(weight for token, weight in weights.items() if token in present) / total if total else 0.0
 
 
+def has_vectors(source: Source) -> bool:
+    """Whether any sentence has a vector."""
+    return any(sentence.vector.any() for sentence in source.sentences)
+
+
 def _abstention(confidence: float) -> str | None:
     if confidence < NOTHING_BELOW:
         return "low_score"
@@ -137,9 +144,9 @@ class _Features:
 
 def _confidence(question: Question, considered: Sequence[_Features]) -> float:
     """0..1: .25 best passage cosine + .50 best sentence cosine + .25 best share of terms in one passage; the share
-    alone where there is no dense vector."""
+    alone where the question or all sentences have no dense vector."""
     coverage = max(features.coverage for features in considered)
-    if question.vector is None:
+    if question.vector is None or not any(has_vectors(features.source) for features in considered):
         return coverage
     passage = max((features.source.scores.get("dense") or 0.0) for features in considered)
     sentence = max(

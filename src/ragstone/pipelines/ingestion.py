@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ragstone.core.crash import crash_point
+from ragstone.core.deadline import Deadline
 from ragstone.core.errors import NoText
 from ragstone.core.models import (
     Chunk,
@@ -22,10 +23,12 @@ from ragstone.core.models import (
     StoredPoint,
 )
 from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id
 
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
+BATCH_LIMIT_S = 300.0  # for a batch's embeddings, retries included; then the job waits its turn again
 PROGRESS_EVERY_S = 0.5  # a commit with fsync each; small documents are done before the first one
 
 CRASH_POINTS = (
@@ -51,11 +54,13 @@ class IngestParts:
     store: VectorStore
     blobs: BlobStore
     manifest: Manifest
+    embedding: Dependency
 
 
 async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
     """Do all the work of a task; its points are confirmed by the store when this returns. Running it again is
-    harmless. Raises IngestError kinds, WorkerDied, EngineUnavailable, EmbedderUnavailable, JobGone."""
+    harmless. Raises IngestError kinds, WorkerDied, EngineUnavailable, EmbedderUnavailable, ExternalServiceError kinds,
+    DeadlineExceeded, JobGone."""
     stopwatch = Stopwatch()
     progress = ProgressLog(parts.manifest, task.job.id)
     parsed, chunks = await _read(parts, task, progress, stopwatch)
@@ -137,7 +142,14 @@ async def _embed(
             {} if task.job.kind is JobKind.REINDEX else await parts.store.find_embeddings(task.scope, keys)
         )
         fresh = [chunk for chunk, key in zip(chunks, keys, strict=True) if key not in known]
-        embeddings = iter(await parts.embedder.embed_documents([_input(chunk) for chunk in fresh]))
+        inputs = [_input(chunk) for chunk in fresh]
+        embeddings = iter(
+            await parts.embedding.call(
+                lambda: parts.embedder.embed_documents(inputs),
+                deadline=Deadline.after(BATCH_LIMIT_S),
+                stopwatch=stopwatch,
+            )
+        )
     crash_point("ingest.embedded")
 
     def build() -> list[Point]:

@@ -1,63 +1,27 @@
-"""From a question to numbered sources, and to the events of an answer."""
+"""From an encoded question to visible, numbered sources: both legs, true scores, fusion, the manifest's word."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
-    AnswerEvent,
-    Cited,
-    Done,
-    Meta,
     Scope,
     ScoredId,
     SearchMode,
     Source,
-    Sources,
     SparseVector,
     StoredPoint,
-    Timings,
-    Token,
-    Turn,
-    Usage,
     Vector,
 )
-from ragstone.core.ports import LLM, Embedder, Manifest, SparseEncoder, VectorStore
-from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.evidence import Evidence, Question, gather_evidence
+from ragstone.core.ports import Manifest, VectorStore
 from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
-from ragstone.pipelines.generation import ABSTENTIONS, UNANSWERED, AnswerChecker
 from ragstone.pipelines.payload import document_version, source_of
-from ragstone.pipelines.support import ClaimJudge
 
 MIN_POOL = 50  # each leg; with exact scores for every candidate deeper pools change next to nothing
 POOL_FACTOR = 4
 FRESH_LOOKS = 2  # when hits vanished under our hands: the answer is then sought again from the start
-STAGES = dict.fromkeys(
-    (
-        "embedding_ms",
-        "search_ms",
-        "evidence_ms",
-        "first_token_ms",
-        "generation_ms",
-        "verification_ms",
-    ),
-    0.0,
-)
 PAYLOAD_SLACK = (
     3  # hits fetched beyond those wanted: leftovers of an update are dropped without a second round
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievalParts:
-    """The ports that retrieval works with."""
-
-    embedder: Embedder
-    sparse_encoder: SparseEncoder
-    store: VectorStore
-    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,107 +36,37 @@ class Search:
     mode: SearchMode = "hybrid"
     with_sentences: bool = False
     """Whether the sources are to be answered from."""
+    strict: bool = False
+    """Fail rather than search with one leg missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieved:
-    """Sources in order, and the question's encodings for whoever weighs them."""
+class Index:
+    """Where hits are found, and what says which of them are visible."""
 
-    sources: tuple[Source, ...]
-    question: Question
-
-
-async def retrieve_documents(parts: RetrievalParts, search: Search, *, stopwatch: Stopwatch) -> Retrieved:
-    """The visible chunks that match best. Raises CollectionNotFound, EngineUnavailable, EmbedderUnavailable."""
-    vector: Vector | None = None
-    if search.mode != "sparse":
-        with stopwatch.stage("embedding"):
-            vector = await parts.embedder.embed_query(search.question)
-    tokens = parts.sparse_encoder.encode_query(search.question)
-    with stopwatch.stage("search"):
-        sources = await _search(parts, search, vector, tokens)
-        if not sources:
-            await parts.manifest.require_collection(search.scope)
-    return Retrieved(tuple(sources), Question(search.question, tokens, vector))
+    store: VectorStore
+    manifest: Manifest
 
 
-async def retrieve_documents_streaming(
-    parts: RetrievalParts,
-    llm: LLM,
-    search: Search,
-    *,
-    history: Sequence[Turn],
-    request_id: str,
-    stopwatch: Stopwatch,
-) -> AsyncGenerator[AnswerEvent, None]:
-    """The events of one answer, in the order that clients rely on. The JSON answer is their fold."""
-    retrieved = await retrieve_documents(parts, replace(search, with_sentences=True), stopwatch=stopwatch)
-    with stopwatch.stage("evidence"):
-        evidence = await gather_evidence(
-            parts.sparse_encoder,
-            parts.store,
-            search.scope,
-            retrieved.question,
-            retrieved.sources,
-            where=search.where,
-        )
-    yield Meta(request_id, search.question, search.scope.collection, llm.name)
-    yield Sources(evidence.sources)
-    judge = ClaimJudge(parts.embedder, parts.sparse_encoder, parts.store, search.scope)
-    checker = AnswerChecker(evidence.sources, judge)
-    async with aclosing(_answer(llm, search.question, history, evidence, checker, stopwatch)) as events:
-        async for event in events:
-            yield event
-    reason = evidence.abstention
-    if reason is None and not checker.said_something:
-        reason = UNANSWERED
-        yield Token(ABSTENTIONS[UNANSWERED])
-    abstained = reason is not None
-    verdict = checker.verdict(abstained=abstained)
-    yield Timings({"request_id": request_id, **STAGES, **stopwatch.stop(), "retries": {}}, Usage())
-    yield Done("stop", verdict.grounded, verdict.unsupported, abstained, reason)
-
-
-async def _answer(
-    llm: LLM,
-    question: str,
-    history: Sequence[Turn],
-    evidence: Evidence,
-    checker: AnswerChecker,
-    stopwatch: Stopwatch,
-) -> AsyncGenerator[Token | Cited, None]:
-    """The answer's tokens and citations, or the words of an abstention; the model is then not asked at all."""
-    if evidence.abstention is not None:
-        stopwatch.mark("first_token")
-        yield Token(ABSTENTIONS[evidence.abstention])
-        return
-    async with aclosing(llm.generate(question, evidence.sources, history)) as pieces:
-        piece: str | None = ""
-        while piece is not None:
-            with stopwatch.stage("generation"):
-                piece = await anext(pieces, None)
-            with stopwatch.stage("verification"):
-                events = checker.finish() if piece is None else await checker.feed(piece)
-            for event in events:
-                stopwatch.mark("first_token")
-                yield event
-
-
-async def _search(
-    parts: RetrievalParts, search: Search, vector: Vector | None, tokens: SparseVector
+async def find_sources(
+    index: Index, search: Search, vector: Vector | None, tokens: SparseVector
 ) -> list[Source]:
-    """Visible hits offset … offset + top_k; the pool grows until there are enough or the legs are exhausted."""
+    """Visible hits offset … offset + top_k, without `vector` from BM25 alone; the pool grows until there are enough or
+    the legs are exhausted. Raises CollectionNotFound, EngineUnavailable."""
     wanted = search.offset + search.top_k
     limit, looks = max(MIN_POOL, POOL_FACTOR * wanted), FRESH_LOOKS
     while True:
-        candidates, exhausted = await _candidates(parts.store, search, vector, tokens, limit)
-        sources, dropped = await _visible(parts, search, candidates, wanted)
+        candidates, exhausted = await _candidates(index.store, search, vector, tokens, limit)
+        sources, dropped = await _visible(index, search, candidates, wanted)
         if len(sources) >= wanted or (exhausted and (looks == 0 or not dropped)):
-            return [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
+            break
         if exhausted:
             looks -= 1  # a switch may have overtaken us between the legs and the manifest
         else:
             limit *= 2
+    if not sources:
+        await index.manifest.require_collection(search.scope)
+    return [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
 
 
 async def _candidates(
@@ -209,7 +103,7 @@ async def _complete(
 
 
 async def _visible(
-    parts: RetrievalParts, search: Search, candidates: list[Candidate], wanted: int
+    index: Index, search: Search, candidates: list[Candidate], wanted: int
 ) -> tuple[list[Source], int]:
     """The first `wanted` candidates whose version the manifest says is visible, in order; and how many were not."""
     sources: list[Source] = []
@@ -217,8 +111,8 @@ async def _visible(
     while len(sources) < wanted and position < len(candidates):
         batch = candidates[position : position + size]
         position, size = position + len(batch), 2 * size
-        points = await parts.store.retrieve(search.scope, [candidate.id for candidate in batch])
-        sources += await _visible_sources(parts.manifest, search, batch, points, most=wanted - len(sources))
+        points = await index.store.retrieve(search.scope, [candidate.id for candidate in batch])
+        sources += await _visible_sources(index.manifest, search, batch, points, most=wanted - len(sources))
     whole = _of_one_version(sources)
     return whole[:wanted], position - len(whole)
 

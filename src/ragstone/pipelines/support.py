@@ -2,8 +2,9 @@
 
 support = .5 · c + .5 · o over the source's sentences and pairs of neighbours, where c is the largest cosine of the
 claim to a sentence and o the largest share of the claim's weighted terms found in one. A number of the claim that
-the source does not hold makes it 0. A claim that stands verbatim in the source has support 1. It is a citation
-check, not entailment: it is blind to negation and to swapped roles (error rates: docs/quality.md).
+the source does not hold makes it 0. A claim that stands verbatim in the source has support 1. Where the sentences have
+no vectors (embedders of remote services give none), or the embedder fails, support = o. It is a citation check, not
+entailment: it is blind to negation and to swapped roles (error rates: docs/quality.md).
 """
 
 import re
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ragstone.core.errors import EmbedderUnavailable, ExternalServiceError
 from ragstone.core.models import Scope, Sentence, Source, Vector
 from ragstone.core.ports import Embedder, SparseEncoder, VectorStore
 from ragstone.core.text import readable
-from ragstone.pipelines.evidence import share, term_weights
+from ragstone.pipelines.active_content import revealed
+from ragstone.pipelines.evidence import has_vectors, share, term_weights
 
 SUPPORTED_FROM = 0.45  # flags 94-100 % of changed numbers, 99-100 % of random, 60-79 % of the best other passages; 0-8 % of true ones
 
 VERBATIM_RUN = 3  # sentences that one claim may run over
+LONGEST_WEIGHED = 4_000  # characters; a longer claim is supported only if it stands verbatim in its source
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -40,7 +44,9 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class ClaimJudge:
-    """Weighs claims against sources; the encodings of a claim are made only when it is not verbatim."""
+    """Weighs claims against sources; the encodings of a claim are made only when it is not verbatim.
+
+    Claims are taken as the answer shows them, neutralised or not."""
 
     embedder: Embedder
     sparse_encoder: SparseEncoder
@@ -48,22 +54,35 @@ class ClaimJudge:
     scope: Scope
 
     async def judge(self, claim: str, source: Source) -> Support:
-        """The support that `source` gives to `claim`."""
+        """The support that `source` gives to `claim`. An embedder that fails is done without."""
         found = find_verbatim(claim, source)
-        if found is not None or not source.sentences:
-            return found or Support(source.start, source.end, 0.0)
-        tokens = self.sparse_encoder.encode_query(claim)
-        weights = await term_weights(self.store, self.scope, tokens)
-        vector = await self.embedder.embed_query(claim)
-        return measure_support(claim, vector, weights, source, self.sparse_encoder)
+        if found is not None:
+            return found
+        if not source.sentences or len(claim) > LONGEST_WEIGHED:
+            return unsupported_by(source)
+        plain = revealed(claim)
+        weights = await term_weights(self.store, self.scope, self.sparse_encoder.encode_query(plain))
+        vector = await self._vector(plain) if has_vectors(source) else None
+        return measure_support(plain, vector, weights, source, self.sparse_encoder)
+
+    async def _vector(self, claim: str) -> Vector | None:
+        try:
+            return await self.embedder.embed_query(claim)
+        except (EmbedderUnavailable, ExternalServiceError):
+            return None
+
+
+def unsupported_by(source: Source) -> Support:
+    """No support at all, by the whole of the source."""
+    return Support(source.start, source.end, 0.0)
 
 
 def find_verbatim(claim: str, source: Source) -> Support | None:
     """The sentence, or run of sentences, that says the claim word for word."""
-    wanted = readable(claim)
-    if not wanted:
+    wanted = readable(revealed(claim))
+    if not wanted or len(wanted) > len(source.text) + VERBATIM_RUN:
         return None
-    shown = [readable(sentence.text) for sentence in source.sentences]
+    shown = [readable(revealed(sentence.text)) for sentence in source.sentences]
     for size in range(1, VERBATIM_RUN + 1):
         for first in range(len(shown) - size + 1):
             if wanted in " ".join(shown[first : first + size]):
@@ -72,15 +91,16 @@ def find_verbatim(claim: str, source: Source) -> Support | None:
 
 
 def measure_support(
-    claim: str, vector: Vector, weights: Mapping[int, float], source: Source, encoder: SparseEncoder
+    claim: str, vector: Vector | None, weights: Mapping[int, float], source: Source, encoder: SparseEncoder
 ) -> Support:
-    """The measure itself, for a claim that is not verbatim. `vector` has shape (dimension,), unit length."""
+    """The measure itself, for a claim that is not verbatim. `vector` has shape (dimension,), unit length; without it
+    the words alone are weighed."""
     candidates = _with_neighbours(source.sentences)
-    cosines = [_cosine(vector, part) for part in candidates]
+    cosines = [0.0 if vector is None else _cosine(vector, part) for part in candidates]
     overlaps = [
         share(weights, encoder.token_ids(" ".join(sentence.text for sentence in part))) for part in candidates
     ]
-    score = 0.5 * max(0.0, *cosines) + 0.5 * max(overlaps)
+    score = max(overlaps) if vector is None else 0.5 * max(0.0, *cosines) + 0.5 * max(overlaps)
     if set(_NUMBER.findall(claim)) - set(_NUMBER.findall(source.text)):
         score = 0.0
     best = int(np.argmax(np.array(cosines) + np.array(overlaps)))

@@ -3,7 +3,17 @@
 import logging
 from datetime import timedelta
 
-from ragstone.core.errors import IngestError, InternalError, Poison, Unavailable, WorkerDied
+from ragstone.core.errors import (
+    BadEmbedding,
+    DeadlineExceeded,
+    ExternalServiceError,
+    IngestError,
+    InternalError,
+    Poison,
+    RagstoneError,
+    Unavailable,
+    WorkerDied,
+)
 from ragstone.core.models import Failure, IngestTask
 from ragstone.core.ports import Manifest
 from ragstone.pipelines.ingestion import IngestParts, JobGone, ingest
@@ -34,9 +44,12 @@ class IngestService:
             self._switch.submit(await ingest(self._parts, task))
         except JobGone:
             log.info("job gone", extra={"job_id": task.job.id})
+        except BadEmbedding as error:
+            failure = Failure(error.code, error.message)
+            await self._strike(task, failure, failure)
         except IngestError as error:
             await self._fail(task, Failure(error.code, error.message, error.page))
-        except Unavailable as error:
+        except (Unavailable, ExternalServiceError, DeadlineExceeded) as error:
             await self._wait(task, error)
         except WorkerDied as error:
             await self._strike(task, Failure(error.code, error.message), POISON)
@@ -58,8 +71,8 @@ class IngestService:
             return
         await self._manifest.requeue(task.job.id, delay=_back_off(task.job.strikes), failure=failure)
 
-    async def _wait(self, task: IngestTask, error: Unavailable) -> None:
-        """A part of the server is down: the document is not to blame."""
+    async def _wait(self, task: IngestTask, error: RagstoneError) -> None:
+        """A part of the server, or a service that it needs, is down: the document is not to blame."""
         failure = Failure(error.code, error.message)
         if task.job.attempts >= MAX_ATTEMPTS:
             await self._fail(task, failure)

@@ -1,89 +1,155 @@
 """Questions: search, and answers as events."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
 
 from ragstone.core.answers import Answer, fold
-from ragstone.core.errors import DeadlineExceeded, Unavailable
-from ragstone.core.models import AnswerEvent, Source, Turn
+from ragstone.core.deadline import Deadline
+from ragstone.core.errors import InvalidRequest, Unavailable
+from ragstone.core.models import AnswerEvent
 from ragstone.core.ports import LLM
 from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.asking import Answerer, Answerers, Ask, Patience
 from ragstone.pipelines.retrieval import (
     RetrievalParts,
-    Search,
+    Retrieved,
     retrieve_documents,
     retrieve_documents_streaming,
 )
+from ragstone.pipelines.searching import Search
 
-MAX_ACTIVE = 256  # about two seconds of work on two cores; whoever comes beyond it is told at once
+MAX_ACTIVE = 256  # questions up to their answer's first piece: about two seconds of work on two cores
+MAX_OPEN = 2_000  # answers being written; each waits for its model and costs next to nothing meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer."""
+
+    request_s: float = 60.0
+    idle_s: float = 20.0
+    stream_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDefaults:
+    """What a question that does not say otherwise asks of a model; `temperature` None is not sent."""
+
+    temperature: float | None = 0.0
+    max_tokens: int = 1024
 
 
 class QueryService:
-    """Answers within a deadline; a caller that leaves cancels everything done for it."""
+    """Answers within a deadline; a caller that leaves cancels everything done for it. The first of `answerers`, by
+    provider, is the default."""
 
-    def __init__(self, parts: RetrievalParts, llm: LLM, *, timeout: timedelta):
+    def __init__(
+        self,
+        parts: RetrievalParts,
+        answerers: Mapping[str, Answerer],
+        *,
+        fallback: LLM,
+        limits: QueryLimits,
+        defaults: AnswerDefaults,
+        link_hosts: frozenset[str] = frozenset(),
+    ):
         self._parts = parts
-        self._llm = llm
-        self._timeout_s = timeout.total_seconds()
-        self._active = 0
+        self._answerers = answerers
+        self._fallback = fallback
+        self._limits = limits
+        self.defaults = defaults
+        self._link_hosts = link_hosts
+        self._active = _Places(MAX_ACTIVE, "questions are being worked on")
+        self._open = _Places(MAX_OPEN, "answers are being written")
 
     async def search(
         self, search: Search, *, stopwatch: Stopwatch, timeout_s: float | None = None
-    ) -> Sequence[Source]:
-        """Sources in order. Raises CollectionNotFound, DeadlineExceeded, Unavailable kinds."""
-        async with self._place(), _deadline(self._limit(timeout_s)):
-            retrieved = await retrieve_documents(self._parts, search, stopwatch=stopwatch)
-        return retrieved.sources
+    ) -> Retrieved:
+        """Sources in order. Raises CollectionNotFound, DeadlineExceeded, Unavailable and ExternalServiceError kinds."""
+        deadline = self._deadline(timeout_s)
+        async with self._active.taken():
+            return await retrieve_documents(self._parts, search, deadline=deadline, stopwatch=stopwatch)
 
     async def answer(
         self,
-        search: Search,
+        ask: Ask,
         *,
-        history: Sequence[Turn],
+        provider: str | None = None,
         request_id: str,
         stopwatch: Stopwatch,
         timeout_s: float | None = None,
     ) -> Answer:
-        """The whole answer: the fold of its events."""
-        async with (
-            self._place(),
-            _deadline(self._limit(timeout_s)),
-            aclosing(
-                self.stream(search, history=history, request_id=request_id, stopwatch=stopwatch)
-            ) as events,
-        ):
-            return await fold(events)
+        """The whole answer, the fold of its events, within the request's time. Raises as `stream`, and what broke the
+        answer off."""
+        patience = Patience(self._deadline(timeout_s), idle_s=self._limits.idle_s)
+        async with aclosing(self._events(ask, provider, patience, request_id, stopwatch)) as events:
+            answer = await fold(events)
+        if answer.failure is not None:
+            raise answer.failure.error
+        return answer
 
     def stream(
-        self, search: Search, *, history: Sequence[Turn], request_id: str, stopwatch: Stopwatch
+        self,
+        ask: Ask,
+        *,
+        provider: str | None = None,
+        request_id: str,
+        stopwatch: Stopwatch,
+        timeout_s: float | None = None,
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """The events as they come; closing the generator cancels what it started."""
-        return retrieve_documents_streaming(
-            self._parts, self._llm, search, history=history, request_id=request_id, stopwatch=stopwatch
-        )
+        """The events as they come; closing the generator cancels what it started. The request's time bounds the first
+        one. Raises, before it only, InvalidRequest, CollectionNotFound, DeadlineExceeded, Unavailable and
+        ExternalServiceError kinds."""
+        patience = Patience(self._deadline(timeout_s), self._limits.idle_s, self._limits.stream_s)
+        return self._events(ask, provider, patience, request_id, stopwatch)
+
+    async def _events(
+        self, ask: Ask, provider: str | None, patience: Patience, request_id: str, stopwatch: Stopwatch
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        answerers = Answerers(self._chosen(provider, ask.model), self._fallback, self._link_hosts)
+        async with self._open.taken():
+            events = retrieve_documents_streaming(
+                self._parts, answerers, ask, patience=patience, request_id=request_id, stopwatch=stopwatch
+            )
+            async with aclosing(events):
+                async with self._active.taken():
+                    first = await anext(events)
+                yield first
+                async for event in events:
+                    yield event
+
+    def _chosen(self, provider: str | None, model: str | None) -> Answerer:
+        """The provider that was named, or the first one that has the model. Raises InvalidRequest."""
+        if provider is not None and provider not in self._answerers:
+            known = ", ".join(self._answerers)
+            raise InvalidRequest(f"the provider {provider!r} is not configured; configured: {known}")
+        wanted = self._answerers if provider is None else {provider: self._answerers[provider]}
+        for answerer in wanted.values():
+            if model is None or model in answerer.llm.models:
+                return answerer
+        known = ", ".join(name for answerer in wanted.values() for name in answerer.llm.models)
+        raise InvalidRequest(f"the model {model!r} is not configured; configured: {known}")
+
+    def _deadline(self, timeout_s: float | None) -> Deadline:
+        limit_s = self._limits.request_s
+        return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
+
+
+class _Places:
+    """So many at once; whoever comes beyond is told at once."""
+
+    def __init__(self, most: int, meaning: str):
+        self._most = most
+        self._meaning = meaning
+        self._taken = 0
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._active >= MAX_ACTIVE:
-            raise Unavailable(f"{MAX_ACTIVE} questions are being worked on; try again in a moment")
-        self._active += 1
+    async def taken(self) -> AsyncIterator[None]:
+        if self._taken >= self._most:
+            raise Unavailable(f"{self._most} {self._meaning}; try again in a moment")
+        self._taken += 1
         try:
             yield
         finally:
-            self._active -= 1
-
-    def _limit(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
-
-
-@asynccontextmanager
-async def _deadline(limit_s: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(limit_s) as scope:
-            yield
-    except TimeoutError as error:
-        if not scope.expired():
-            raise
-        raise DeadlineExceeded(f"the answer was not ready within {limit_s:g} s") from error
+            self._taken -= 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ragstone.core.models import Location, Sentence, Source
+from ragstone.core.models import Ending, Location, Message, Prompt, Sentence, Source
 from ragstone.core.ports import LLM
 
 QUESTION = "When are refunds paid?"
@@ -14,6 +14,8 @@ TEXTS = (
     "Refunds are paid within fourteen days. Gift cards cannot be returned.",
     "Parcels are sent on weekdays. Refunds need the number of the order.",
 )
+OTHER_TEXTS = ("Refunds are paid at the end of the month. Shipping is never refunded.",)
+_NONCE = "abc123"
 
 
 def numbered_sources(texts: Sequence[str] = TEXTS) -> list[Source]:
@@ -21,50 +23,87 @@ def numbered_sources(texts: Sequence[str] = TEXTS) -> list[Source]:
     return [_source(number, text) for number, text in enumerate(texts, start=1)]
 
 
+def prompt_about(texts: Sequence[str] = TEXTS) -> Prompt:
+    """A prompt for either kind of answerer: sources to choose from, and messages that hold them."""
+    sources = numbered_sources(texts)
+    told = (f"<<<source {each.n} {_NONCE}>>>\n{each.text}\n<<<end {each.n} {_NONCE}>>>" for each in sources)
+    messages = (
+        Message("system", "Answer from the sources alone and cite them as [n]."),
+        Message("user", "\n".join([*told, QUESTION])),
+    )
+    return Prompt(QUESTION, sources, messages)
+
+
+async def ask(llm: LLM, prompt: Prompt) -> tuple[str, Ending]:
+    """The whole text and the proof of its end, which is the last of all."""
+    *pieces, ending = [piece async for piece in llm.generate(prompt)]
+    assert isinstance(ending, Ending)
+    return "".join(_texts(pieces)), ending
+
+
 class LLMContract:
     """Run on every implementation of the port."""
 
-    async def test_it_has_a_name(self, llm: LLM) -> None:
-        """Replies report it."""
-        assert llm.name
+    async def test_it_names_its_models(self, llm: LLM) -> None:
+        """The default first; replies report it."""
+        assert llm.models
+        assert all(llm.models)
 
-    async def test_pieces_are_text(self, llm: LLM) -> None:
+    async def test_pieces_are_text_and_not_empty(self, llm: LLM) -> None:
         """An answer is its pieces in a row."""
-        pieces = [piece async for piece in llm.generate(QUESTION, numbered_sources(), ())]
+        *pieces, _ = [piece async for piece in llm.generate(prompt_about())]
 
         assert pieces
-        assert all(isinstance(piece, str) for piece in pieces)
+        assert all(_texts(pieces))
+
+    async def test_exactly_one_ending_comes_last(self, llm: LLM) -> None:
+        """It gives the reason and the tokens counted."""
+        *_, ending = everything = [piece async for piece in llm.generate(prompt_about())]
+
+        assert [isinstance(each, Ending) for each in everything].count(True) == 1
+        assert isinstance(ending, Ending)
+        assert ending.finish_reason
+        assert ending.usage.prompt_tokens >= 0 <= ending.usage.completion_tokens
 
     async def test_it_cites_only_sources_that_it_was_given(self, llm: LLM) -> None:
         """Marks are the numbers of sources."""
-        answer = "".join([piece async for piece in llm.generate(QUESTION, numbered_sources(), ())])
+        answer, _ = await ask(llm, prompt_about())
 
         assert {int(mark) for mark in re.findall(r"\[(\d+)\]", answer)} <= {1, 2}
 
     async def test_it_can_be_stopped_after_any_piece(self, llm: LLM) -> None:
         """Closing ends it at once, and it can be asked again."""
-        pieces = llm.generate(QUESTION, numbered_sources(), ())
-        await anext(pieces)
+        answer = await ask(llm, prompt_about())
+        count = len([piece async for piece in llm.generate(prompt_about())])
+        for taken in range(count + 1):
+            pieces = llm.generate(prompt_about())
+            for _ in range(taken):
+                await anext(pieces)
 
-        await asyncio.wait_for(pieces.aclose(), timeout=1.0)
+            await asyncio.wait_for(pieces.aclose(), timeout=1.0)
 
-        assert [piece async for piece in pieces] == []
-        assert [piece async for piece in llm.generate(QUESTION, numbered_sources(), ())]
+            assert [piece async for piece in pieces] == []
+        assert await ask(llm, prompt_about()) == answer
 
-    async def test_two_questions_do_not_disturb_each_other(self, llm: LLM) -> None:
+    async def test_questions_at_the_same_time_do_not_disturb_each_other(self, llm: LLM) -> None:
         """One instance serves everybody."""
+        prompts = [prompt_about(TEXTS), prompt_about(OTHER_TEXTS)]
+        alone = [await ask(llm, prompt) for prompt in prompts]
 
-        async def ask() -> str:
-            return "".join([piece async for piece in llm.generate(QUESTION, numbered_sources(), ())])
+        together = await asyncio.gather(*(ask(llm, prompt) for prompt in prompts * 3))
 
-        first, second = await asyncio.gather(ask(), ask())
-
-        assert first == second
+        assert together == alone * 3
 
     async def test_closing_twice_is_harmless(self, llm: LLM) -> None:
         """As every adapter promises."""
         await llm.close()
         await llm.close()
+
+
+def _texts(pieces: Sequence[str | Ending]) -> list[str]:
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    assert len(texts) == len(pieces)
+    return texts
 
 
 def _source(number: int, text: str) -> Source:

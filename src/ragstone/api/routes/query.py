@@ -1,18 +1,38 @@
 """`POST /search` and `POST /query`."""
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.errors import error_responses
-from ragstone.api.schemas.query import AnswerReply, QueryRequest, SearchReply, SearchRequest, SourceModel
+from ragstone.api.schemas.query import (
+    STREAM_EVENTS,
+    AnswerReply,
+    QueryRequest,
+    SearchReply,
+    SearchRequest,
+    SourceModel,
+)
+from ragstone.api.sse import stream_answer
 from ragstone.core.filters import Filter, parse_filter
 from ragstone.core.models import Scope, Source, Turn
-from ragstone.pipelines.retrieval import Search
+from ragstone.pipelines.asking import Ask
+from ragstone.pipelines.searching import Search
+from ragstone.services.query import AnswerDefaults
 
 router = APIRouter(tags=["query"], route_class=JsonRoute)
-ERRORS = error_responses(400, 403, 404, 413, 415, 422, 503, 504)
+ERRORS = error_responses(400, 403, 404, 413, 415, 422, 502, 503, 504)
+EVENTS = [{"$ref": f"#/components/schemas/{event.__name__}"} for event in STREAM_EVENTS]
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream` server-sent events, each of whose `data` is one of these.",
+        "content": {"text/event-stream": {"schema": {"oneOf": EVENTS}}},
+    }
+}
 
 
 @router.post("/search", response_model=SearchReply, responses=ERRORS, summary="Find passages")
@@ -33,15 +53,21 @@ async def search(
         where=_filter(body.filter),
         mode=body.mode,
     )
-    sources = await while_connected(request, services.query.search(wanted, stopwatch=clock))
+    found = await while_connected(request, services.query.search(wanted, stopwatch=clock))
     reply = SearchReply(
-        results=[_source(source, include_text=body.include_text) for source in sources],
+        results=[_source(source, include_text=body.include_text) for source in found.sources],
+        degraded=list(found.degraded),
         metadata={"request_id": request_id, **clock.stop()},
     )
     return Response(reply.model_dump_json(), media_type="application/json")
 
 
-@router.post("/query", response_model=AnswerReply, responses=ERRORS, summary="Ask a question")
+@router.post(
+    "/query",
+    response_model=AnswerReply,
+    responses={**ERRORS, **ANSWERS},
+    summary="Ask a question",
+)
 async def query(
     request: Request,
     body: QueryRequest,
@@ -50,20 +76,36 @@ async def query(
     clock: Clock,
     request_id: RequestId,
 ) -> Response:
-    """An answer in which every claim points at the exact place it came from, or an abstention with its reason."""
-    wanted = Search(
-        scope=Scope(tenant, body.collection),
+    """An answer in which every claim points at the exact place it came from, or an abstention with its reason; with
+    `stream` as server-sent events: `meta`, `sources`, `token` and `citation` as they come, `metadata`, and `done` or
+    `error`."""
+    ask = _ask(body, Scope(tenant, body.collection), services.query.defaults)
+    call = services.query.stream if body.stream else services.query.answer
+    working = call(
+        ask, provider=body.provider, request_id=request_id, stopwatch=clock, timeout_s=body.timeout_s
+    )
+    if isinstance(working, AsyncGenerator):
+        return await stream_answer(request, working)
+    answer = await while_connected(request, working)
+    return Response(AnswerReply.model_validate(answer).model_dump_json(), media_type="application/json")
+
+
+def _ask(body: QueryRequest, scope: Scope, defaults: AnswerDefaults) -> Ask:
+    search = Search(
+        scope=scope,
         question=body.query,
         top_k=body.top_k,
         where=_filter(body.filter),
         mode=body.mode,
+        strict=body.strict,
     )
-    history = [Turn(turn.role, turn.content) for turn in body.history]
-    answering = services.query.answer(
-        wanted, history=history, request_id=request_id, stopwatch=clock, timeout_s=body.timeout_s
+    return Ask(
+        search=search,
+        history=[Turn(turn.role, turn.content) for turn in body.history],
+        model=body.model,
+        temperature=defaults.temperature if body.temperature is None else body.temperature,
+        max_tokens=body.max_tokens or defaults.max_tokens,
     )
-    answer = await while_connected(request, answering)
-    return Response(AnswerReply.model_validate(answer).model_dump_json(), media_type="application/json")
 
 
 def _filter(raw: dict[str, object] | None) -> Filter | None:

@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
+from ragstone.config.settings import MAX_ANSWER_TOKENS
 
 MAX_QUESTION = 8_000  # characters; the encoder reads the first 256 tokens, BM25 all of it
 MAX_TURNS = 20
+MAX_NAME = 200
 MAX_DEPTH = 1_000  # offset + top_k
 
 
@@ -20,6 +22,7 @@ def _not_blank(value: str) -> str:
 QuestionText = Annotated[
     Text, StringConstraints(min_length=1, max_length=MAX_QUESTION), AfterValidator(_not_blank)
 ]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_NAME)]
 FILTER_EXAMPLE = {
     "and": [
         {"field": "metadata.team", "eq": "support"},
@@ -78,17 +81,15 @@ class QueryRequest(RequestModel):
     top_k: int = Field(5, ge=1, le=100)
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
-    stream: Literal[False] = Field(
-        default=False, description="Answers come as JSON; streaming is not there yet."
+    stream: bool = Field(default=False, description="Answer with server-sent events instead of JSON.")
+    provider: Name | None = Field(None, description="Who answers, of those that are configured.")
+    model: Name | None = Field(None, description="Which model answers, of those that are configured.")
+    temperature: float | None = Field(
+        None, ge=0, le=2, allow_inf_nan=False, description="Left out: as the server is configured."
     )
-    provider: Literal["extractive"] | None = Field(
-        None, description="Who answers; there is one provider so far."
+    max_tokens: int | None = Field(
+        None, ge=1, le=MAX_ANSWER_TOKENS, description="Longest answer. Left out: as the server is configured."
     )
-    model: Literal["extractive"] | None = None
-    temperature: float = Field(
-        0.0, ge=0, le=2, allow_inf_nan=False, description="Without effect on `extractive`."
-    )
-    max_tokens: int | None = Field(None, ge=1, description="Without effect on `extractive`.")
     strict: bool = Field(default=False, description="Fail instead of answering with a part missing.")
     history: list[TurnModel] = Field(default=[], max_length=MAX_TURNS)
     timeout_s: float | None = Field(
@@ -124,9 +125,10 @@ class SourceModel(ReplyModel):
 
 
 class SearchReply(ReplyModel):
-    """Passages, best first."""
+    """Passages, best first. `degraded` names legs that could not take part."""
 
     results: list[SourceModel]
+    degraded: list[str] = Field(examples=[[]])
     metadata: dict[str, Any] = Field(
         examples=[{"request_id": "5f0c…", "embedding_ms": 2.1, "search_ms": 3.4, "total_ms": 6.0}]
     )
@@ -171,6 +173,61 @@ class UsageModel(ReplyModel):
     total_tokens: int
 
 
+Grounding = Literal["full", "partial", "none"]
+Reason = Literal["no_results", "low_score", "insufficient_context"]
+
+
+class MetaEvent(ReplyModel):
+    """`event: meta`, the first one."""
+
+    request_id: str
+    question: str
+    collection: str
+    model: str
+
+
+class SourcesEvent(ReplyModel):
+    """`event: sources`."""
+
+    sources: list[SourceModel]
+
+
+class TokenEvent(ReplyModel):
+    """`event: token`: a piece of the answer."""
+
+    text: str
+
+
+class MetadataEvent(ReplyModel):
+    """`event: metadata`, the last one but one."""
+
+    metadata: dict[str, Any]
+    usage: UsageModel
+
+
+class DoneEvent(ReplyModel):
+    """`event: done`: the answer is complete."""
+
+    finish_reason: str
+    grounded: Grounding
+    unsupported: list[SpanModel]
+    abstained: bool
+    reason: Reason | None
+    degraded: list[str]
+
+
+class ErrorEvent(ReplyModel):
+    """`event: error`: the answer broke off after its first token."""
+
+    code: str
+    message: str
+    retryable: bool
+    request_id: str
+
+
+STREAM_EVENTS = (MetaEvent, SourcesEvent, TokenEvent, CitationModel, MetadataEvent, DoneEvent, ErrorEvent)
+
+
 class AnswerReply(ReplyModel):
     """An answer whose every claim points at its place."""
 
@@ -179,10 +236,10 @@ class AnswerReply(ReplyModel):
     collection: str
     model: str
     finish_reason: str
-    grounded: Literal["full", "partial", "none"]
+    grounded: Grounding
     unsupported: list[SpanModel]
     abstained: bool
-    reason: Literal["no_results", "low_score", "insufficient_context"] | None
+    reason: Reason | None
     degraded: list[str]
     citations: list[CitationModel]
     sources: list[SourceModel]

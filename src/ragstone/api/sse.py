@@ -1,0 +1,131 @@
+"""Answers as server-sent events: the same models as the JSON reply, one event each, the last one `done` or `error`."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import orjson
+from fastapi import Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from ragstone.api.disconnect import while_connected
+from ragstone.api.schemas.query import (
+    CitationModel,
+    DoneEvent,
+    ErrorEvent,
+    MetadataEvent,
+    MetaEvent,
+    SourcesEvent,
+)
+from ragstone.core.errors import Unavailable
+from ragstone.core.models import AnswerEvent, Cited, Done, Failed, Meta, Sources, Timings, Token
+from ragstone.middleware.errors import error_body
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 15
+DRAIN_S = 28.0  # a stream may go on for so long after SIGTERM: `ragstone serve` cuts what is open after 30 s
+FAREWELL_S = 1.0  # then a client has so long to take the last event
+
+_MODELS: dict[type[Any], tuple[bytes, type[Any]]] = {
+    Meta: (b"meta", MetaEvent),
+    Sources: (b"sources", SourcesEvent),
+    Timings: (b"metadata", MetadataEvent),
+    Done: (b"done", DoneEvent),
+}
+
+
+async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, None]) -> Response:
+    """Headers wait for the first token or the first failure, which is raised; later failures are events."""
+    begun = await while_connected(request, _until_first_token(events))
+    drain = _Drain(request.state.request_id)
+    return EventSourceResponse(
+        _frames(begun, events, drain),
+        ping=HEARTBEAT_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
+        data_sender_callable=drain.end_in_time,
+        shutdown_event=drain.has_begun,
+        shutdown_grace_period=DRAIN_S + FAREWELL_S,
+    )
+
+
+def encode_event(event: AnswerEvent, number: int) -> bytes:
+    """One frame: `id`, `event`, and `data` on one line of JSON, whatever a reader takes for the end of a line."""
+    name, content = _name_and_content(event)
+    for character, escaped in _LINE_ENDS:
+        content = content.replace(character, escaped)
+    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, content)
+
+
+def _name_and_content(event: AnswerEvent) -> tuple[bytes, bytes]:
+    match event:
+        case Token():
+            return b"token", orjson.dumps({"text": event.text})
+        case Cited():
+            return b"citation", CitationModel.model_validate(event.citation).model_dump_json().encode()
+        case Failed():
+            return b"error", ErrorEvent.model_validate(_error(event)).model_dump_json().encode()
+        case _:
+            name, model = _MODELS[type(event)]
+            return name, model.model_validate(event).model_dump_json().encode()
+
+
+def _error(event: Failed) -> dict[str, Any]:
+    members: dict[str, Any] = error_body(event.error, event.request_id)["error"]
+    return {name: members[name] for name in ErrorEvent.model_fields}
+
+
+_LINE_ENDS = tuple((end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029")
+
+
+async def _until_first_token(events: AsyncGenerator[AnswerEvent, None]) -> list[AnswerEvent]:
+    begun: list[AnswerEvent] = []
+    async for event in events:
+        if isinstance(event, Failed):
+            await events.aclose()
+            raise event.error
+        begun.append(event)
+        if isinstance(event, Token | Cited | Done):
+            break
+    return begun
+
+
+class _Drain:
+    """Lets a stream go on for DRAIN_S once the server stops; an event that is still awaited then is given up."""
+
+    def __init__(self, request_id: str):
+        self.has_begun = anyio.Event()
+        self._is_over = False
+        self._waiting = anyio.CancelScope()
+        self._request_id = request_id
+
+    async def end_in_time(self) -> None:
+        """Runs beside the stream."""
+        await self.has_begun.wait()
+        await anyio.sleep(DRAIN_S)
+        self._is_over = True
+        self._waiting.cancel()
+
+    async def next_event(self, events: AsyncGenerator[AnswerEvent, None]) -> AnswerEvent:
+        """The next event, or the one that says that there is no time for it."""
+        if not self._is_over:
+            with anyio.CancelScope() as self._waiting:
+                return await anext(events)
+        log.warning("answer broke off", extra={"code": Unavailable.code})
+        return Failed(Unavailable("the server is stopping; ask again in a moment"), self._request_id)
+
+
+async def _frames(
+    begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain
+) -> AsyncIterator[bytes]:
+    async with aclosing(events):
+        number = 0
+        for event in begun:
+            number += 1
+            yield encode_event(event, number)
+        while not isinstance(event, Done | Failed):
+            event = await drain.next_event(events)
+            number += 1
+            yield encode_event(event, number)

@@ -1,0 +1,110 @@
+"""A question inside a conversation, made to stand alone: by the model, or by a rule where there is none."""
+
+import re
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from ragstone.core.deadline import Deadline
+from ragstone.core.errors import RagstoneError, UpstreamInterrupted
+from ragstone.core.models import Ending, Message, Prompt, Turn, Usage
+from ragstone.core.ports import LLM
+from ragstone.core.retry import is_outage
+from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerers, Ask
+
+MAX_CHARACTERS = 8_000  # of a stand-alone question, as of any question
+TURN_CHARACTERS = 2_000  # of each turn that the model is shown; what matters stands at the beginning
+MAX_TOKENS = 256
+FEW_WORDS = 3  # "And in winter?" says nothing alone
+
+INSTRUCTIONS = """You rewrite the last question of a conversation as one stand-alone question that can be understood \
+without the conversation: names instead of pronouns, and what is left out filled in. Keep its language. If it stands \
+alone already, repeat it unchanged. Do not answer it. Write the question on one line and nothing else."""
+
+_REFERS_BACK = re.compile(
+    r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|one|ones|there|then|same|else|instead)\b"
+    r"|^\W*(?:and|but|or|so|what about|how about|why not)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The question as it is searched, what rewriting it cost, and whether the model was missed."""
+
+    question: str
+    usage: Usage = field(default_factory=Usage)
+    degraded: tuple[str, ...] = ()
+
+
+async def stand_alone_question(
+    answerers: Answerers, ask: Ask, deadline: Deadline, stopwatch: Stopwatch
+) -> Rewritten:
+    """A question that needs its conversation, rewritten by the model, or by the rule where there is none. Raises as
+    `LLM.generate`, DeadlineExceeded."""
+    question = ask.search.question
+    if not ask.history:
+        return Rewritten(question)
+    if not answerers.chosen.llm.is_generative:
+        return Rewritten(rewrite_by_rule(question, ask.history))
+    prompt = Prompt(
+        question,
+        messages=condense_prompt(question, ask.history),
+        model=ask.model,
+        temperature=ask.temperature,
+        max_tokens=MAX_TOKENS,
+    )
+    try:
+        with stopwatch.stage("condense"):
+            reply, ending = await answerers.chosen.dependency.call(
+                lambda: _whole(answerers.chosen.llm, prompt), deadline=deadline, stopwatch=stopwatch
+            )
+    except RagstoneError as error:
+        if ask.is_strict or not is_outage(error):
+            raise
+        return Rewritten(rewrite_by_rule(question, ask.history), degraded=("llm",))
+    return Rewritten(condensed(reply, question), ending.usage)
+
+
+def rewrite_by_rule(question: str, history: Sequence[Turn]) -> str:
+    """A question that refers back, or has at most three words, is searched together with the question before it;
+    any other is left as it is."""
+    previous = next((turn.content for turn in reversed(history) if turn.role == "user"), "").strip()
+    is_short = len(_WORD.findall(question)) <= FEW_WORDS
+    if not previous or not (is_short or _REFERS_BACK.search(question)):
+        return question
+    room = MAX_CHARACTERS - len(question) - 1
+    return f"{previous[-room:]} {question}" if room > 0 else question
+
+
+def condense_prompt(question: str, history: Sequence[Turn]) -> tuple[Message, ...]:
+    """Ask the model to rewrite."""
+    turns = [
+        f"{turn.role}: {' '.join(turn.content.split())[:TURN_CHARACTERS]}"
+        for turn in history
+        if turn.content.strip()
+    ]
+    conversation = "\n".join([*turns, f"Last question: {' '.join(question.split())}"])
+    return Message("system", INSTRUCTIONS), Message("user", conversation)
+
+
+def condensed(reply: str, question: str) -> str:
+    """The rewritten question out of a model's reply; the original where the reply is of no use."""
+    line = next((line.strip() for line in reply.splitlines() if line.strip()), "")
+    line = line.removeprefix("Last question:").strip().strip('"').strip()
+    return line if 0 < len(line) <= MAX_CHARACTERS else question
+
+
+async def _whole(llm: LLM, prompt: Prompt) -> tuple[str, Ending]:
+    """A short answer in one piece."""
+    text, most = "", (prompt.max_tokens or MAX_TOKENS) * CHARACTERS_PER_TOKEN
+    async with aclosing(llm.generate(prompt)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Ending):
+                return text, piece
+            text += piece
+            if len(text) > most:
+                return text[:most], Ending("length")
+    raise UpstreamInterrupted("the model's answer ended without saying why")

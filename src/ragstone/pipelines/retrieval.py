@@ -1,0 +1,116 @@
+"""From a question to numbered sources, and to the events of an answer."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from ragstone.core.deadline import Deadline
+from ragstone.core.errors import RagstoneError, UpstreamGarbled
+from ragstone.core.models import AnswerEvent, Meta, Source, Sources, Vector
+from ragstone.core.ports import Embedder, SparseEncoder
+from ragstone.core.retry import Dependency, is_outage
+from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.answering import begin_answer
+from ragstone.pipelines.asking import Answerers, Ask, Patience
+from ragstone.pipelines.conversation import stand_alone_question
+from ragstone.pipelines.evidence import Question, gather_evidence
+from ragstone.pipelines.generation import AnswerChecker
+from ragstone.pipelines.searching import Index, Search, find_sources
+from ragstone.pipelines.support import ClaimJudge
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalParts:
+    """The ports that retrieval works with, and the limits under which two of them are called."""
+
+    embedder: Embedder
+    sparse_encoder: SparseEncoder
+    index: Index
+    embedding: Dependency
+    searching: Dependency
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Sources in order, the question's encodings for whoever weighs them, and the legs that are missing."""
+
+    sources: tuple[Source, ...]
+    question: Question
+    degraded: tuple[str, ...] = ()
+
+
+async def retrieve_documents(
+    parts: RetrievalParts, search: Search, *, deadline: Deadline, stopwatch: Stopwatch
+) -> Retrieved:
+    """The visible chunks that match best. Without an embedder a hybrid search is one of BM25 alone, `degraded` then
+    says so. Raises CollectionNotFound, EngineUnavailable, EmbedderUnavailable, ExternalServiceError kinds,
+    DeadlineExceeded."""
+    vector: Vector | None = None
+    degraded: tuple[str, ...] = ()
+    if search.mode != "sparse":
+        with stopwatch.stage("embedding"):
+            vector = await _embed_question(parts, search, deadline, stopwatch)
+        degraded = () if vector is not None else ("dense",)
+    tokens = parts.sparse_encoder.encode_query(search.question)
+    with stopwatch.stage("search"):
+        sources = await parts.searching.call(
+            lambda: find_sources(parts.index, search, vector, tokens), deadline=deadline, stopwatch=stopwatch
+        )
+    return Retrieved(tuple(sources), Question(search.question, tokens, vector), degraded)
+
+
+async def retrieve_documents_streaming(
+    parts: RetrievalParts,
+    answerers: Answerers,
+    ask: Ask,
+    *,
+    patience: Patience,
+    request_id: str,
+    stopwatch: Stopwatch,
+) -> AsyncGenerator[AnswerEvent, None]:
+    """The events of one answer, in the order that clients rely on; the JSON answer is their fold.
+
+    Raises only before the first event, which comes when the first piece of the answer is there; a failure after it
+    is a `Failed` event, the last one. Closing the generator cancels what was started for it."""
+    rewritten = await stand_alone_question(answerers, ask, patience.deadline, stopwatch)
+    search = replace(ask.search, question=rewritten.question, with_sentences=True)
+    retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
+    store = parts.index.store
+    with stopwatch.stage("evidence"):
+        evidence = await gather_evidence(
+            parts.sparse_encoder,
+            store,
+            search.scope,
+            retrieved.question,
+            retrieved.sources,
+            where=search.where,
+        )
+    answer = await begin_answer(answerers, ask, search.question, evidence, patience, stopwatch)
+    answer.note_earlier(rewritten, retrieved.degraded)
+    judge = ClaimJudge(parts.embedder, parts.sparse_encoder, store, search.scope)
+    checker = AnswerChecker(answer.citable, judge, link_hosts=answerers.link_hosts)
+    opening = Meta(request_id, search.question, search.scope.collection, answer.model)
+    async with aclosing(answer.events(checker, request_id, opening, Sources(evidence.sources))) as events:
+        async for event in events:
+            with stopwatch.stage("delivery"):  # a slow client's time is not the model's
+                yield event
+
+
+async def _embed_question(
+    parts: RetrievalParts, search: Search, deadline: Deadline, stopwatch: Stopwatch
+) -> Vector | None:
+    """None where the embedder is down, or its answer of no use, and the search can do without. A refusal means wrong
+    configuration, which is loud, whatever the mode."""
+    try:
+        return await parts.embedding.call(
+            lambda: parts.embedder.embed_query(search.question), deadline=deadline, stopwatch=stopwatch
+        )
+    except RagstoneError as error:
+        is_needed = search.strict or search.mode == "dense"
+        if is_needed or not (is_outage(error) or isinstance(error, UpstreamGarbled)):
+            raise
+        log.warning("searching without vectors", extra={"code": error.code})
+        return None
