@@ -237,7 +237,7 @@ class TestRequest:
             "generation",
             "verification",
             "delivery",
-        "first_token",
+            "first_token",
             "total",
         } == set(told)
         assert {name: metadata[f"{name}_ms"] for name in told} == told

@@ -19,6 +19,9 @@ HEAVY = [
     "openai",
     "alembic",
     "uvicorn",
+    "starlette",
+    "prometheus_client",
+    "aisuite",
 ]
 
 HELP = """
@@ -60,7 +63,9 @@ def run_python(code: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["serve", "--help"], ["ask", "--help"], ["fake-llm", "--help"], []]
+)
 def test_help_loads_no_encoder_no_store_no_framework(tmp_path: Path, arguments: list[str]) -> None:
     shown = run_python(HELP.format(arguments=arguments), tmp_path)
 

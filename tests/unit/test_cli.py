@@ -14,6 +14,7 @@ import ragstone
 from ragstone import bootstrap
 from ragstone.cli import commands, main
 from ragstone.cli.client import ApiClient
+from ragstone.cli.demo import demo_settings
 from ragstone.cli.failure import CommandFailed
 from ragstone.cli.ingest import _upload
 from ragstone.config.settings import setting_names
@@ -71,7 +72,7 @@ class TestBasics:
     def test_help_lists_every_command(self) -> None:
         shown = run("--help").output
 
-        for name in ("demo", "serve", "ingest", "ask", "search", "doctor", "openapi"):
+        for name in ("demo", "serve", "ingest", "ask", "search", "doctor", "fake-llm", "openapi"):
             assert name in shown
 
     def test_the_openapi_document_is_printed(self) -> None:
@@ -186,6 +187,30 @@ class TestAsk:
 
         assert "[bold]zebra[/bold]" in shown
         assert "[red]Title[/red]" in shown
+
+
+class TestOptions:
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+        """What the API is asked for."""
+        bodies: list[dict[str, object]] = []
+
+        async def keep(settings: object, body: dict[str, object], **how: bool) -> None:
+            bodies.append({**body, **how})
+
+        monkeypatch.setattr("ragstone.cli.ask.run_ask", keep)
+        return bodies
+
+    def test_those_not_given_are_not_sent(self, sent: list[dict[str, object]]) -> None:
+        assert run("ask", "x").exit_code == 0
+
+        assert sent == [{"query": "x", "as_json": False, "show_sources": False}]
+
+    def test_those_given_are_sent(self, sent: list[dict[str, object]]) -> None:
+        run("ask", "x", "-c", "c", "-k", "3", "--provider", "p", "--model", "m", "--json", "--show-sources")
+
+        asked = {"query": "x", "collection": "c", "top_k": 3, "provider": "p", "model": "m"}
+        assert sent == [{**asked, "as_json": True, "show_sources": True}]
 
 
 class TestServerGone:
@@ -308,6 +333,29 @@ class TestDemo:
         assert "uv run ragstone serve" in result.output
         assert list(scratch.iterdir()) == []
         assert not (tmp_path / "ragstone-data").exists()
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            {"OPENAI_API_KEY": "k"},
+            {
+                "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+                "OPENAI_MODEL": "m",
+                "RAGSTONE_LLM_PROVIDER": "openai",
+            },
+            {"RAGSTONE_AISUITE_MODELS": "nobody:m", "RAGSTONE_EMBEDDING_PROVIDER": "openai"},
+        ],
+    )
+    def test_it_asks_no_model_whatever_the_environment_holds(
+        self, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+    ) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+        settings = demo_settings(Path("anywhere"))
+
+        assert settings.llm_options() == {"extractive": {}}
+        assert settings.receivers() == ()
 
     def test_without_its_documents_it_says_so(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         from ragstone.cli import demo

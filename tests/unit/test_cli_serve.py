@@ -6,20 +6,23 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from ragstone import bootstrap
-from ragstone.cli.serve import Server, run_server
-from ragstone.config.settings import load_settings
+from ragstone.cli.serve import Server, run_server, tell_receivers
+from ragstone.config.settings import load_settings, setting_names
 from ragstone.storage.data_directory import owner_of
 from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
-def _logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_settings_and_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -55,8 +58,38 @@ async def test_it_announces_its_address_serves_and_ends_on_sigterm(
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
 
-    assert f"Ragstone listens on {url}" in capsys.readouterr().err
+    greeting = f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine."
+    assert greeting in capsys.readouterr().err
     assert owner_of(data_dir) is None
+
+
+LOCAL_MODEL = {"openai_base_url": "http://127.0.0.1:11434/v1", "openai_model": "m"}
+REMOTE_MODEL = {"openai_base_url": "https://llm.example/v1", "openai_model": "m"}
+EMBEDDER = {"embedding_provider": "openai", "embedding_model": "e", "embedding_dimension": 8}
+QUESTIONS = "Questions and the passages that answer them are sent to: "
+
+
+class TestReceivers:
+    @pytest.mark.parametrize("settings", [{}, LOCAL_MODEL, {**LOCAL_MODEL, **EMBEDDER}])
+    def test_nobody_else_reads_where_all_models_are_on_this_machine(self, settings: dict[str, Any]) -> None:
+        assert tell_receivers(load_settings(**settings)) == "No text leaves this machine."
+
+    @pytest.mark.parametrize(
+        ("settings", "hosts"),
+        [
+            (REMOTE_MODEL, "llm.example"),
+            ({"openai_api_key": "k", "openai_model": "m"}, "api.openai.com"),
+            ({"aisuite_models": ("mistral:small",), **REMOTE_MODEL}, "llm.example, mistral"),
+            ({**REMOTE_MODEL, **EMBEDDER, "embedding_base_url": "http://[::1]:9/v1"}, "llm.example"),
+        ],
+    )
+    def test_a_model_elsewhere_is_named(self, settings: dict[str, Any], hosts: str) -> None:
+        assert tell_receivers(load_settings(**settings)) == f"{QUESTIONS}{hosts}"
+
+    def test_an_encoder_elsewhere_reads_the_documents(self) -> None:
+        settings = load_settings(**LOCAL_MODEL, **EMBEDDER, embedding_base_url="https://vectors.example/v1")
+
+        assert tell_receivers(settings) == "Documents and questions are sent to: vectors.example"
 
 
 class Health:
@@ -70,7 +103,8 @@ class Container:
 def test_a_first_signal_ends_in_order_and_a_second_does_not_wait() -> None:
     import uvicorn
 
-    server = Server(uvicorn.Config("unused:app", log_config=None), Container())  # type: ignore[arg-type]
+    config = uvicorn.Config("unused:app", log_config=None)
+    server = Server(config, Container(), receivers_told="")  # type: ignore[arg-type]
 
     server.handle_exit(signal.SIGTERM, None)
     assert (server.should_exit, server.force_exit, Container.health.is_stopping) == (True, False, True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -222,9 +221,8 @@ class TestBudget:
 
 class TestBreaker:
     @pytest.fixture(autouse=True)
-    def _short(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retry, "OPEN_S", 0.1)
-        yield
 
     async def test_it_opens_after_failures_in_a_row_and_nothing_is_asked_then(self) -> None:
         dependency, operation = Dependency("llm", QUICK), Flaky()

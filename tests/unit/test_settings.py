@@ -123,3 +123,92 @@ def test_a_bad_value_is_one_sentence_that_names_the_setting(
 
 def test_every_setting_explains_itself() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+class TestModels:
+    def test_without_a_key_or_a_base_url_answers_are_extractive(self) -> None:
+        settings = load_settings()
+
+        assert list(settings.llm_options()) == ["extractive"]
+        assert settings.receivers() == ()
+
+    @pytest.mark.parametrize(
+        "name_and_value", [("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")]
+    )
+    def test_with_one_the_model_answers_by_default(
+        self, monkeypatch: pytest.MonkeyPatch, name_and_value: tuple[str, str]
+    ) -> None:
+        monkeypatch.setenv(*name_and_value)
+        monkeypatch.setenv("OPENAI_MODEL", "m")
+        monkeypatch.setenv("RAGSTONE_OPENAI_MODELS", "n, m")
+
+        settings = load_settings()
+
+        assert list(settings.llm_options()) == ["openai", "extractive"]
+        assert settings.llm_options()["openai"]["models"] == ("m", "n")
+
+    def test_a_key_without_a_model_is_refused_with_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+
+        with pytest.raises(InvalidSetting, match="not valid: OPENAI_MODEL is required") as failure:
+            load_settings()
+
+        assert "canary" not in str(failure.value)
+
+    def test_a_key_for_embeddings_alone_needs_no_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+
+        settings = load_settings(
+            llm_provider="extractive",
+            embedding_provider="openai",
+            embedding_model="e",
+            embedding_dimension=8,
+        )
+
+        assert list(settings.llm_options()) == ["extractive"]
+        assert settings.embedder_options()["api_key"] == "sk-1"
+        assert settings.receivers() == ("api.openai.com",)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"llm_provider": "openai"}, "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
+            ({"llm_provider": "openai", "openai_model": "m"}, "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
+            ({"llm_provider": "aisuite"}, "needs RAGSTONE_AISUITE_MODELS"),
+            ({"embedding_provider": "openai"}, "RAGSTONE_EMBEDDING_DIMENSION"),
+            ({"openai_base_url": "localhost:11434"}, "expected a URL"),
+            ({"retry_min_wait": 5, "retry_max_wait": 1}, "less than"),
+        ],
+    )
+    def test_half_a_configuration_is_refused(self, given: dict[str, object], said: str) -> None:
+        with pytest.raises(InvalidSetting, match=said):
+            load_settings(**given)
+
+    def test_an_empty_temperature_sends_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LLM_TEMPERATURE", "")
+
+        assert load_settings().llm_temperature is None
+
+    def test_empty_names_in_a_file_are_not_set(self) -> None:
+        Path(".env").write_text("OPENAI_API_KEY=\nOPENAI_BASE_URL=\nOPENAI_MODEL=\nRAGSTONE_LLM_PROVIDER=\n")
+
+        assert list(load_settings().llm_options()) == ["extractive"]
+
+    def test_keys_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+        monkeypatch.setenv("OPENAI_MODEL", "m")
+
+        assert "canary" not in repr(load_settings())
+
+    def test_every_host_that_receives_text_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = load_settings(
+            openai_base_url="https://user:secret@llm.example/v1",
+            openai_model="m",
+            embedding_provider="openai",
+            embedding_base_url="http://127.0.0.1:8080/v1",
+            embedding_model="e",
+            embedding_dimension=8,
+            aisuite_models="anthropic:claude,mistral:large",
+        )
+
+        assert settings.receivers() == ("llm.example", "127.0.0.1", "anthropic", "mistral")

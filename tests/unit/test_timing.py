@@ -48,3 +48,22 @@ def test_the_report_holds_the_stages_and_the_total() -> None:
 
     assert list(report) == ["embedding_ms", "total_ms"]
     assert report["embedding_ms"] <= report["total_ms"] <= stopwatch.elapsed_ms
+
+
+def test_once_stopped_no_stage_grows() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.add("search", 1.0)
+    stopped = stopwatch.stop()
+
+    with stopwatch.stage("delivery"):
+        stopwatch.add("search", 1.0)
+
+    assert stopwatch.report() == stopped
+
+
+def test_retries_are_counted_by_what_was_retried() -> None:
+    stopwatch = Stopwatch()
+    for name in ("llm", "llm", "embedding"):
+        stopwatch.count_retry(name)
+
+    assert stopwatch.retries == {"llm": 2, "embedding": 1}

@@ -1,6 +1,7 @@
 """One way to reach the API: over HTTP where a server owns the data directory, else in this process."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +16,7 @@ TIMEOUT_S = 120.0
 
 
 class ApiClient:
-    """JSON in, JSON out; an error reply is raised with its message."""
+    """JSON in; JSON, or events as they come, out. An error is raised with its message."""
 
     def __init__(self, http: httpx2.AsyncClient):
         self._http = http
@@ -26,14 +27,33 @@ class ApiClient:
             response = await self._http.request(method, path, **request)
         except httpx2.TransportError as error:
             raise CommandFailed(f"the server at {self._http.base_url} does not answer") from error
-        body: dict[str, Any] = response.json()
-        if response.status_code >= 400 and "error" in body:
-            wait = response.headers.get("retry-after")
-            raise CommandFailed(
-                f"{body['error']['code']}: {body['error']['message']}",
-                retry_after_s=None if wait is None else float(wait),
-            )
-        return body
+        return _content_of(response)
+
+    async def stream(
+        self, path: str, body: dict[str, Any]
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """Name and content of each event of an answer; closing the generator makes the server stop. Raises
+        CommandFailed, also for an `error` event and for a stream that ends without its last event."""
+        name, content = "", dict[str, Any]()
+        try:
+            async with self._http.sse(path, method="POST", json=body, max_event_size=None) as events:
+                if events.response.is_error:
+                    await events.response.aread()
+                    _content_of(events.response)
+                async for event in events:
+                    name, content = event.event, json.loads(event.data)
+                    yield name, content
+        except httpx2.TransportError as error:
+            raise CommandFailed(self._lost(name)) from error
+        if name == "error":
+            raise CommandFailed(_sentence(content))
+        if name != "done":
+            raise CommandFailed(self._lost(name))
+
+    def _lost(self, last_event: str) -> str:
+        if last_event:
+            return f"the connection to the server at {self._http.base_url} broke off before the answer was complete"
+        return f"the server at {self._http.base_url} does not answer"
 
 
 @asynccontextmanager
@@ -55,11 +75,21 @@ async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
 async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
     from ragstone.api.main import create_app
     from ragstone.bootstrap import build_container
+    from ragstone.cli.transport import StreamingASGITransport
 
     async with build_container(settings) as container:
-        app = create_app(settings, container)
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1", timeout=TIMEOUT_S
-        ) as http:
+        transport = StreamingASGITransport(create_app(settings, container))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield ApiClient(http)
+
+
+def _content_of(response: httpx2.Response) -> dict[str, Any]:
+    body: dict[str, Any] = response.json()
+    if response.is_error and "error" in body:
+        wait = response.headers.get("retry-after")
+        raise CommandFailed(_sentence(body["error"]), retry_after_s=None if wait is None else float(wait))
+    return body
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    return f"{error['code']}: {error['message']}"

@@ -21,8 +21,12 @@ app = typer.Typer(
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder that holds everything. [env: RAGSTONE_DATA_DIR]")
 ]
-CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Which collection.")]
-TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100, help="How many passages to retrieve.")]
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", "-c", help="Which collection, if not default.")
+]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", "-k", min=1, max=100, help="How many passages to retrieve, if not 5.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's reply as it is.")]
 
 
@@ -72,37 +76,44 @@ def serve(
 @app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files and folders; folders are walked.")],
-    collection: CollectionOption = "default",
+    collection: CollectionOption = None,
     data_dir: DataDir = None,
 ) -> None:
     """Upload files and wait until each is searchable, or known to have failed."""
     from ragstone.cli.ingest import run_ingest
 
-    failed = _run(run_ingest(_settings(data_dir=data_dir), paths, collection))
+    failed = _run(run_ingest(_settings(data_dir=data_dir), paths, collection or "default"))
     raise typer.Exit(1 if failed else 0)
 
 
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
-    collection: CollectionOption = "default",
-    top_k: TopK = 5,
+    collection: CollectionOption = None,
+    top_k: TopK = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Who answers: extractive, openai or aisuite, if configured.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the configured models answers.")] = None,
     data_dir: DataDir = None,
     *,
     as_json: AsJson = False,
+    show_sources: Annotated[
+        bool, typer.Option("--show-sources", help="Print the passages with their scores as well.")
+    ] = False,
 ) -> None:
-    """Answer a question from the documents, with citations."""
+    """Answer a question from the documents, with citations. The answer is printed while it is written."""
     from ragstone.cli.ask import run_ask
 
-    body = {"query": question, "collection": collection, "top_k": top_k}
-    _run(run_ask(_settings(data_dir=data_dir), body, as_json=as_json))
+    body = _given(query=question, collection=collection, top_k=top_k, provider=provider, model=model)
+    _run(run_ask(_settings(data_dir=data_dir), body, as_json=as_json, show_sources=show_sources))
 
 
 @app.command()
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    collection: CollectionOption = "default",
-    top_k: TopK = 5,
+    collection: CollectionOption = None,
+    top_k: TopK = None,
     data_dir: DataDir = None,
     *,
     as_json: AsJson = False,
@@ -110,7 +121,7 @@ def search(
     """Find passages."""
     from ragstone.cli.ask import run_search
 
-    body = {"query": query, "collection": collection, "top_k": top_k}
+    body = _given(query=query, collection=collection, top_k=top_k)
     _run(run_search(_settings(data_dir=data_dir), body, as_json=as_json))
 
 
@@ -121,6 +132,33 @@ def doctor(data_dir: DataDir = None) -> None:
 
     healthy = _run(run_doctor(_settings(data_dir=data_dir)))
     raise typer.Exit(0 if healthy else 1)
+
+
+@app.command(name="fake-llm")
+def fake_llm(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks one.")] = 9009,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong, such as status:code=429,times=2; may be given several times."),
+    ] = None,
+    tokens_per_second: Annotated[float, typer.Option(min=0.1, help="Pace of its answers.")] = 50.0,
+    first_token_seconds: Annotated[float, typer.Option(min=0, help="Wait before the first token.")] = 0.3,
+    say: Annotated[str | None, typer.Option(help="What it answers, instead of quoting its sources.")] = None,
+) -> None:
+    """Start a scripted model that speaks OpenAI's protocol, to see answers and failures without a real one."""
+    from ragstone.cli.fake_llm import run_fake_llm
+
+    _run(
+        run_fake_llm(
+            host=host,
+            port=port,
+            faults=fault or [],
+            tokens_per_second=tokens_per_second,
+            first_token_seconds=first_token_seconds,
+            say=say,
+        )
+    )
 
 
 @app.command()
@@ -134,10 +172,19 @@ def openapi() -> None:
 def _settings(**given: Any) -> Any:
     from ragstone.config.settings import load_settings
 
-    return load_settings(**{name: value for name, value in given.items() if value is not None})
+    return load_settings(**_given(**given))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """What was said; the rest is left to the settings and the API."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Defects are logged to standard error; what is expected to fail, the commands say themselves."""
+    import logging
+
     import uvloop
 
+    logging.basicConfig(level=logging.ERROR)
     return uvloop.run(work)

@@ -5,20 +5,20 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 import ragstone
 from ragstone.bootstrap import Container, build_container
 from ragstone.cli.ingest import POLL_S, files_below, progress_bar
-from ragstone.cli.render import print_citations, print_timings
-from ragstone.config.settings import load_settings
+from ragstone.cli.render import print_outcome, print_piece
+from ragstone.config.settings import Settings, load_settings
 from ragstone.core.answers import Answer, apply
 from ragstone.core.errors import StartupError
 from ragstone.core.models import DEFAULT_TENANT, JobState, Scope, Token
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.retrieval import Search
+from ragstone.pipelines.asking import Ask
+from ragstone.pipelines.searching import Search
 from ragstone.services.documents import ReceivedFile, UploadFields
 
 QUESTIONS = (
@@ -38,14 +38,25 @@ async def run_demo() -> None:
     """Ingest, ask, abstain, say what to try next."""
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="ragstone-demo-") as folder:
-        settings = load_settings(data_dir=Path(folder))
-        async with build_container(settings) as container:
+        async with build_container(demo_settings(Path(folder))) as container:
             await _ingest(console, container, documentation())
             for question in (*QUESTIONS, UNANSWERABLE):
                 await _ask(console, container, question)
     console.print("\n[bold]Next[/]")
     for command, meaning in NEXT:
         console.print(f"  [cyan]uv run {command}[/]  {meaning}")
+
+
+def demo_settings(folder: Path) -> Settings:
+    """No model and no encoder but the packaged one, whatever the environment holds. Raises InvalidSetting."""
+    return load_settings(
+        data_dir=folder,
+        llm_provider="extractive",
+        embedding_provider="minilm",
+        openai_api_key=None,
+        openai_base_url=None,
+        aisuite_models=(),
+    )
 
 
 def documentation() -> list[Path]:
@@ -90,14 +101,10 @@ async def _ask(console: Console, container: Container, question: str) -> None:
     """Tokens are printed as they come."""
     console.print(f"\n[bold]? {question}[/]")
     answer = Answer()
-    search = Search(scope=Scope(), question=question, top_k=5)
-    async for event in container.query.stream(search, history=(), request_id="demo", stopwatch=Stopwatch()):
+    asked = Ask(Search(scope=Scope(), question=question, top_k=5))
+    async for event in container.query.stream(asked, request_id="demo", stopwatch=Stopwatch()):
         apply(answer, event)
         if isinstance(event, Token):
-            console.print(event.text, end="", markup=False, soft_wrap=True)
+            print_piece(event.text)
     console.print()
-    if answer.abstained:
-        console.print(f"  abstained: {answer.reason}", style="yellow")
-    citations: list[dict[str, Any]] = [asdict(citation) for citation in answer.citations]
-    print_citations(console, citations)
-    print_timings(console, answer.metadata)
+    print_outcome(console, asdict(answer))

@@ -3,13 +3,14 @@
 import os
 import socket
 from types import FrameType
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
 
 from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container
-from ragstone.config.settings import Settings
+from ragstone.config.settings import OPENAI, Settings
 from ragstone.core.errors import InvalidSetting, StartupError
 from ragstone.core.logs import configure_logging
 from ragstone.middleware.trust import is_loopback
@@ -21,9 +22,10 @@ GRACE_S = 30  # open requests may take this long to end after SIGTERM
 class Server(uvicorn.Server):
     """uvicorn, telling the data directory its address, and readiness that it is on its way out."""
 
-    def __init__(self, config: uvicorn.Config, container: Container):
+    def __init__(self, config: uvicorn.Config, container: Container, *, receivers_told: str):
         super().__init__(config)
         self._container = container
+        self._receivers_told = receivers_told
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Announce the address once it is bound."""
@@ -33,9 +35,7 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._container.directory.announce(url, command="ragstone serve")
-        typer.echo(
-            f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine.", err=True
-        )
+        typer.echo(f"Ragstone listens on {url} (documentation: {url}/docs). {self._receivers_told}", err=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready at once; a second signal does not wait for open requests. Not re-raised: the exit is in order."""
@@ -67,7 +67,27 @@ async def serve_container(settings: Settings, container: Container) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     with _listen(settings) as listening:
-        await Server(config, container).serve(sockets=[listening])
+        await Server(config, container, receivers_told=tell_receivers(settings)).serve(sockets=[listening])
+
+
+def tell_receivers(settings: Settings) -> str:
+    """A sentence on who gets to read what; a model on loopback is this machine."""
+    elsewhere = [receiver for receiver in settings.receivers() if not is_loopback(receiver)]
+    if not elsewhere:
+        return "No text leaves this machine."
+    sent = (
+        "Documents and questions"
+        if _embeds_elsewhere(settings)
+        else "Questions and the passages that answer them"
+    )
+    return f"{sent} are sent to: {', '.join(elsewhere)}"
+
+
+def _embeds_elsewhere(settings: Settings) -> bool:
+    if settings.embedding_provider == "minilm":
+        return False
+    url = settings.embedding_base_url or settings.openai_base_url or OPENAI
+    return not is_loopback(urlsplit(url).hostname or "")
 
 
 def _listen(settings: Settings) -> socket.socket:

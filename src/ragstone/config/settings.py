@@ -283,10 +283,10 @@ class Settings(BaseSettings):
         """What belongs together is set together."""
         if self.retry_max_wait < self.retry_min_wait:
             raise ValueError("RETRY_MAX_WAIT_SECONDS is less than RETRY_MIN_WAIT_SECONDS")
-        if self.answers_by_default == "openai" and not self.openai_model:
-            raise ValueError("OPENAI_MODEL is required where OPENAI_API_KEY or OPENAI_BASE_URL is set")
         if self.answers_by_default == "openai" and not self.has_openai:
             raise ValueError("RAGSTONE_LLM_PROVIDER=openai needs OPENAI_API_KEY or OPENAI_BASE_URL")
+        if self.answers_by_default == "openai" and not self.openai_model:
+            raise ValueError("OPENAI_MODEL is required where OPENAI_API_KEY or OPENAI_BASE_URL is set")
         if self.answers_by_default == "aisuite" and not self.aisuite_models:
             raise ValueError("RAGSTONE_LLM_PROVIDER=aisuite needs RAGSTONE_AISUITE_MODELS")
         if self.embedding_provider == "openai" and not (self.embedding_model and self.embedding_dimension):
@@ -380,7 +380,7 @@ def _describe(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return f"settings cannot be read: {error}"
     problems = (
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        ": ".join([*map(str, item["loc"]), item["msg"].removeprefix("Value error, ")])
         for item in error.errors(include_input=False, include_url=False)
     )
     return "settings are not valid: " + "; ".join(problems)

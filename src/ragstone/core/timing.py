@@ -25,7 +25,9 @@ class Stopwatch:
             self.add(name, (time.perf_counter() - started) * 1000)
 
     def add(self, name: str, ms: float) -> None:
-        """Count time that was measured elsewhere."""
+        """Count time that was measured elsewhere. Once stopped, what is reported stays as it is."""
+        if self._total_ms is not None:
+            return
         self._stages[name] = self._stages.get(name, 0.0) + ms
 
     def mark(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """A scripted answerer, for tests of what stands around one."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from ragstone.core.models import Ending, Prompt
 
@@ -12,7 +12,7 @@ class FakeLLM:
     """Says the given pieces, one after another, and ends; remembers what it was asked, and whether it was stopped
     half-way. An exception among the pieces is raised in its place."""
 
-    models = ("fake",)
+    models: Sequence[str] = ("fake",)
     is_generative = True
 
     def __init__(self, *pieces: str | Exception, ending: Ending = _STOP, pause_s: float = 0.0):

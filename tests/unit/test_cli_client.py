@@ -1,0 +1,155 @@
+"""How the command line reads replies: any stream that the specification allows, and those that break off."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from ragstone.cli.client import ApiClient
+from ragstone.cli.failure import CommandFailed
+from ragstone.cli.transport import StreamingASGITransport
+from tests.canned import CannedServer
+
+STREAM = ("content-type: text/event-stream",)
+DONE = b"event: done\ndata: {}\n\n"
+Events = list[tuple[str, dict[str, Any]]]
+
+
+async def streamed(*parts: bytes) -> Events:
+    """The events of a reply that comes in these parts."""
+    async with (
+        CannedServer(*parts, headers=STREAM) as server,
+        httpx2.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+    ):
+        return [event async for event in ApiClient(http).stream("/query", {"query": "?"})]
+
+
+class TestStream:
+    @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+    async def test_lines_end_as_they_may(self, end: bytes) -> None:
+        reply = b'event: token\ndata: {"text": "a"}\n\nevent: done\ndata: {}\n\n'.replace(b"\n", end)
+
+        assert await streamed(reply) == [("token", {"text": "a"}), ("done", {})]
+
+    async def test_parts_may_be_cut_anywhere(self) -> None:
+        text = "größer\u2028als\x85🙂"
+        reply = (
+            f'event: token\r\ndata: {json.dumps({"text": text}, ensure_ascii=False)}\r\n\r\n'.encode() + DONE
+        )
+
+        events = await streamed(*(reply[place : place + 1] for place in range(len(reply))))
+
+        assert events == [("token", {"text": text}), ("done", {})]
+
+    async def test_comments_and_unknown_fields_are_skipped_and_lines_of_data_joined(self) -> None:
+        reply = b': heartbeat\n\nid: 1\nhue: red\nevent: token\ndata: {"text":\ndata:"a"}\n\n: heartbeat\n\n'
+
+        assert await streamed(reply, DONE) == [("token", {"text": "a"}), ("done", {})]
+
+    async def test_an_event_larger_than_a_megabyte_is_read(self) -> None:
+        text = "a" * 2_000_000
+
+        events = await streamed(b'event: token\ndata: {"text": "%s"}\n\n' % text.encode(), DONE)
+
+        assert events[0] == ("token", {"text": text})
+
+    @pytest.mark.parametrize(
+        "cut", [b'event: token\ndata: {"text": "a"}\n\n', b"event: meta\ndata: {}\n\nevent: do"]
+    )
+    async def test_one_that_ends_without_its_last_event_broke_off(self, cut: bytes) -> None:
+        with pytest.raises(CommandFailed, match="broke off before the answer was complete"):
+            await streamed(cut)
+
+    async def test_an_error_event_is_told(self) -> None:
+        with pytest.raises(CommandFailed, match=r"^internal_error: a defect$"):
+            await streamed(b'event: error\ndata: {"code": "internal_error", "message": "a defect"}\n\n')
+
+    async def test_an_empty_one_is_no_answer(self) -> None:
+        with pytest.raises(CommandFailed, match=r"does not answer$"):
+            await streamed()
+
+
+class TestInProcess:
+    async def test_a_piece_is_passed_on_before_the_next_is_made(self) -> None:
+        asked_for_more = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await _start(send)
+            await _send(send, b"one")
+            await asked_for_more.wait()
+            await _send(send, b"two", more=False)
+
+        async with _client(app).stream("GET", "/") as response:
+            pieces = aiter(response.aiter_bytes())
+            assert await anext(pieces) == b"one"
+            asked_for_more.set()
+            assert [piece async for piece in pieces] == [b"two"]
+
+    async def test_the_request_arrives_whole(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            body = b""
+            while (message := await receive())["more_body"]:
+                body += message["body"]
+            await _start(send)
+            await _send(send, scope["method"].encode() + scope["query_string"] + body, more=False)
+
+        response = await _client(app).post("/path", params={"a": "b"}, content=b"body")
+
+        assert response.content == b"POST" + b"a=b" + b"body"
+
+    async def test_closing_before_the_end_cancels_the_work(self) -> None:
+        ended = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await _start(send)
+                await _send(send, b"one")
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with _client(app).stream("GET", "/"):
+            assert not ended.is_set()
+
+        assert ended.is_set()
+
+    async def test_what_the_application_raises_is_raised(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            raise ValueError("a defect")
+
+        with pytest.raises(ValueError, match="a defect"):
+            await _client(app).get("/")
+
+    async def test_a_reply_without_its_end_is_an_error(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await _start(send)
+
+        with pytest.raises(RuntimeError, match="before its reply was complete"):
+            await _client(app).get("/")
+
+    async def test_waiting_for_the_disconnect_may_be_given_up_and_begun_again(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            while (await receive())["more_body"]:
+                pass
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(receive(), 0.01)
+            await _start(send)
+            await _send(send, b"still here", more=False)
+
+        assert (await _client(app).get("/")).content == b"still here"
+
+
+def _client(app: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url="http://127.0.0.1")
+
+
+async def _start(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
