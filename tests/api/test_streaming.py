@@ -213,9 +213,11 @@ class TestTimings:
     ) -> None:
         upstream.script(Fault("status", code=429, retry_after="0.2", times=2))
 
-        answer = await live.api.query(QUESTION)
+        response = await live.http.post("/query", json={"query": QUESTION})
+        answer = response.json()
 
         assert answer["metadata"]["retries"] == {"llm": 2}
+        assert 'retries;desc="llm=2"' in response.headers["server-timing"]
         assert answer["metadata"]["generation_ms"] >= 400
         assert (answer["degraded"], len(upstream.requests)) == ([], 3)
 

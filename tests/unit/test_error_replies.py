@@ -5,7 +5,14 @@ from typing import Any
 
 import orjson
 
-from ragstone.core.errors import DocumentNotFound, EngineUnavailable, InvalidRequest, RagstoneError
+from ragstone.core.errors import (
+    DeadlineExceeded,
+    DocumentNotFound,
+    EngineUnavailable,
+    InvalidRequest,
+    RagstoneError,
+    UpstreamRefused,
+)
 from ragstone.middleware.errors import MAX_DETAILS, error_response
 
 
@@ -22,6 +29,11 @@ def test_an_error_has_code_message_retryable_request_id_and_details() -> None:
         "request_id": "r-1",
         "details": [],
     }
+
+
+def test_whatever_may_pass_says_when_to_come_back() -> None:
+    assert error_response(DeadlineExceeded("late"), None).headers["retry-after"] == "1"
+    assert "retry-after" not in error_response(UpstreamRefused("401"), None).headers
 
 
 def test_a_failure_that_passes_carries_retry_after_in_whole_seconds() -> None:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from ragstone.core.errors import RagstoneError
 
 MAX_DETAILS = 20
+SOON_S = 1.0  # where nothing says how long it will take
 
 
 def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
@@ -35,8 +36,11 @@ def error_response(error: RagstoneError, request_id: str | None) -> Response:
 
 
 def retry_header(error: RagstoneError) -> dict[str, str]:
-    """Retry-After in whole seconds, where the failure says when to come back."""
-    return {} if error.retry_after_s is None else {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+    """Retry-After in whole seconds, wherever coming back can help."""
+    wait_s = error.retry_after_s
+    if wait_s is None and error.retryable:
+        wait_s = SOON_S
+    return {} if wait_s is None else {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: RagstoneError) -> None:

@@ -67,8 +67,10 @@ def accepted_request_id(given: str | None) -> str:
 
 
 def server_timing(stopwatch: Stopwatch) -> str:
-    """The stages so far and the total, as the Server-Timing header has them (milliseconds)."""
-    return ", ".join(f"{name.removesuffix('_ms')};dur={ms:.3f}" for name, ms in stopwatch.report().items())
+    """The stages so far and the total, as the Server-Timing header has them (milliseconds), and the retries."""
+    stages = [f"{name.removesuffix('_ms')};dur={ms:.3f}" for name, ms in stopwatch.report().items()]
+    retries = ", ".join(f"{dependency}={count}" for dependency, count in stopwatch.retries.items())
+    return ", ".join([*stages, *([f'retries;desc="{retries}"'] if retries else [])])
 
 
 def _write_access_line(scope: Scope, status: int | None, stopwatch: Stopwatch) -> None:
