@@ -40,7 +40,8 @@ fmt: ## Format the code
 	$(LINT) ruff check --fix $(PYTHON_FILES)
 
 docs: ## Write what the documentation generates from the code
-	$(RUN) python tools/settings_table.py
+	$(RUN) python -m tools.settings_table
+	$(RUN) python -m tools.fault_table
 
 bench: ## Measure speed and memory against the floor in the same run
 	$(RUN) python -m bench.speed

@@ -1,10 +1,12 @@
 """The floor that `make bench` measures against: the least that finds chunks and asks a model. Not a product.
 
 Starlette, the packaged encoder's fp32 graph with one text per run, an exact numpy scan over vectors in memory, one
-call to a chat model. No BM25, nothing on disk, no citations. `python -m bench.bare PORT MODEL_PORT`.
+call to a chat model, whose stream is passed on where one is wanted. No BM25, nothing on disk, no citations.
+`python -m bench.bare PORT MODEL_PORT`.
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +17,7 @@ import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ragstone.core.tokenizer import ModelFiles, WordPieceTokenizer
@@ -25,6 +27,7 @@ WORDS_A_CHUNK = 125  # about 200 tokens of the made-up text
 MOST_TOKENS = 254
 CLS, SEP = 101, 102
 TOP_K = 5
+MANY = httpx2.Limits(max_connections=None)
 
 
 class Bare:
@@ -72,16 +75,27 @@ class Bare:
         body = await request.json()
         return JSONResponse({"results": await asyncio.to_thread(self.find, body["query"])})
 
-    async def query(self, request: Request) -> JSONResponse:
-        """`{query}` → `{answer, sources}`."""
+    async def query(self, request: Request) -> Response:
+        """`{query}` → `{answer, sources}`; with `stream` an event for each of the model's tokens."""
         body = await request.json()
         sources = await asyncio.to_thread(self.find, body["query"])
         passages = "\n\n".join(f"[{n}] {source['text']}" for n, source in enumerate(sources, start=1))
         prompt = f"Answer from these passages, citing them.\n\n{passages}\n\nQuestion: {body['query']}"
-        messages = [{"role": "user", "content": prompt}]
+        asked = {"model": "scripted", "messages": [{"role": "user", "content": prompt}]}
         client: httpx2.AsyncClient = request.app.state.client
-        reply = await client.post(self._model_url, json={"model": "scripted", "messages": messages})
+        if body.get("stream"):
+            return StreamingResponse(self._events(client, asked), media_type="text/event-stream")
+        reply = await client.post(self._model_url, json=asked)
         return JSONResponse({"answer": reply.json()["choices"][0]["message"]["content"], "sources": sources})
+
+    async def _events(self, client: httpx2.AsyncClient, asked: dict[str, Any]) -> AsyncIterator[str]:
+        async with client.stream("POST", self._model_url, json={**asked, "stream": True}) as reply:
+            async for line in reply.aiter_lines():
+                choices = json.loads(line[6:])["choices"] if line.startswith("data: {") else ()
+                for text in (choice["delta"].get("content") for choice in choices):
+                    if text:
+                        yield f"event: token\ndata: {json.dumps({'text': text})}\n\n"
+        yield "event: done\ndata: {}\n\n"
 
 
 async def health(_: Request) -> JSONResponse:
@@ -95,7 +109,7 @@ def create_app(model_port: int) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx2.AsyncClient() as app.state.client:
+        async with httpx2.AsyncClient(limits=MANY) as app.state.client:
             yield
 
     routes = [

@@ -8,17 +8,26 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import figures, serving, sizes, starting
+from bench import figures, serving, sizes, starting, streams
 from bench.load import run_on_uvloop
 from bench.report import Report
+from bench.stream_cost import measure_cost
+from bench.stream_growth import measure_growth
+from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "ingest", "load", "busy", "sizes")
+EXPERIMENTS = ("start", "ingest", "load", "busy", "sizes", "streams")
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
+FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
     "ratio: Ragstone over bare, the median of the rounds' ratios; p99 over all rounds; × n: n callers at once",
     "/query: Ragstone answers extractively, with citations and their check; bare asks the scripted model over HTTP",
     "CPU and PSS: all processes of the server; bare is one process and keeps nothing on disk",
     "documents and questions are made up (bench/corpus.py), about ten chunks a document",
+)
+STREAM_NOTES = (
+    "ratio: Ragstone over bare, the median of the rounds' ratios; p95 over all rounds; × n: n streams begun at once",
+    "both ask one scripted model: first token after 0.2 s, 40 tokens a second, 80 tokens, a citation each 23 tokens",
+    "CPU: all processes of the server; Ragstone weighs each citation, which takes an embedding where it is not verbatim",
 )
 
 
@@ -31,6 +40,8 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
         await _serve(report, plan, only)
     if "sizes" in only:
         report.add(figures.table("Size", await sizes.measure()))
+    if "streams" in only:
+        await _stream(report, FULL_STREAMS if is_full else streams.Plan())
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:
@@ -43,13 +54,22 @@ async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> N
             report.add(figures.table("Queries during an ingest", await serving.measure_busy(servers, plan)))
 
 
+async def _stream(report: Report, plan: streams.Plan) -> None:
+    report.add(figures.table("Cost of a streamed token", await measure_cost()))
+    async with serving_streams(plan.documents) as servers:
+        first, alone_ms = await streams.measure_first_token(servers, plan)
+        report.add(figures.table("First token", first, STREAM_NOTES))
+        crowds = await streams.measure_crowds(servers, plan, alone_ms)
+        report.add(figures.table("Many streams", crowds, STREAM_NOTES))
+        growth = await measure_growth(servers, plan.answers)
+        report.add(figures.table("Memory over streamed answers", growth))
+
+
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
     parser.add_argument("--only", default=",".join(EXPERIMENTS), help=f"some of {','.join(EXPERIMENTS)}")
-    parser.add_argument(
-        "--full", action="store_true", help="longer and more rounds; takes a quarter of an hour"
-    )
+    parser.add_argument("--full", action="store_true", help="longer and more rounds; takes half an hour")
     parser.add_argument("--json", type=Path, default=None, help="write the tables here too")
     arguments = parser.parse_args()
     only = arguments.only.split(",")

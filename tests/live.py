@@ -82,7 +82,10 @@ def parse_events(lines: list[str]) -> list[tuple[str, Json]]:
 async def live_server(settings: Settings, embedder: Embedder | None = None) -> AsyncIterator[Live]:
     """Serve until the block ends."""
     async with build_container(settings, embedder=embedder) as container:
-        listening = socket.create_server(("127.0.0.1", 0))
+        # With the protocol named, asyncio sends small replies at once.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(2048)
         config = uvicorn.Config(
             create_app(settings, container), http="httptools", log_config=None, timeout_graceful_shutdown=5
         )

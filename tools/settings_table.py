@@ -1,11 +1,10 @@
 """Writes the settings table of docs/configuration.md from the fields of Settings, or checks that it is up to date.
 
-`python tools/settings_table.py` rewrites the table, `--check` only compares and exits 1 on a difference.
+`python -m tools.settings_table` rewrites the table, `--check` only compares and exits 1 on a difference.
 """
 
 import sys
 import types
-from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -13,8 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from ragstone.config.settings import MIB, Settings
+from tools.generated import DOCS, GeneratedTable
 
-PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+PAGE = DOCS / "configuration.md"
 BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
 HEAD = ("| Setting | Value | Default | Meaning |", "| --- | --- | --- | --- |")
 KINDS = {
@@ -27,28 +27,10 @@ KINDS = {
 }
 
 
-def main(arguments: Iterable[str]) -> int:
-    """Exit status: 1 if `--check` finds a difference."""
-    page = PAGE.read_text(encoding="utf-8")
-    wanted = with_table(page)
-    if "--check" not in arguments:
-        PAGE.write_text(wanted, encoding="utf-8")
-        return 0
-    if page == wanted:
-        return 0
-    sys.stderr.write(f"{PAGE.name} differs from the settings; run: make docs\n")
-    return 1
-
-
-def with_table(page: str) -> str:
-    """The page with the text between the two marks replaced by the table."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{PAGE.name} lacks the marks {BEGIN} and {END}")
-    rows = (_row(field) for field in Settings.model_fields.values())
-    table = "\n".join((*HEAD, *rows))
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+def settings_table() -> GeneratedTable:
+    """A row a setting."""
+    lines = (*HEAD, *(_row(field) for field in Settings.model_fields.values()))
+    return GeneratedTable(PAGE, BEGIN, END, "the settings", lines)
 
 
 def _row(field: FieldInfo) -> str:
@@ -87,4 +69,4 @@ def _default(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settings_table().main(sys.argv[1:]))

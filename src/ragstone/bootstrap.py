@@ -5,7 +5,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragstone.config.settings import Settings
@@ -106,9 +106,9 @@ async def open_adapters(
         stack.push_async_callback(manifest.close)
     finally:
         found, answering = await asyncio.gather(loading, llms)
-    stack.push_async_callback(found.close)
-    for llm in answering.values():
-        stack.push_async_callback(llm.close)
+        stack.push_async_callback(found.close)
+        for llm in answering.values():
+            stack.push_async_callback(llm.close)
     sparse_encoder = Bm25Encoder()
     store = await _open_store(folder, manifest, found, sparse_encoder)
     stack.push_async_callback(store.close)
@@ -154,9 +154,14 @@ async def _start_services(
     manifest, store, blobs = adapters.manifest, adapters.store, adapters.blobs
     consistency = ConsistencyService(manifest, store, blobs)
     repaired = await consistency.recover()
-    vendors = _retry_policy(settings, settings.openai_max_retries)
-    embedding = Dependency("embedding", vendors, provider=settings.embedding_provider)
-    searching = Dependency("search", _retry_policy(settings, settings.qdrant_max_retries), provider="qdrant")
+    vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
+    embedding = _embedding_dependency(settings, vendors)
+    searching = Dependency(
+        "search",
+        _retry_policy(settings, settings.qdrant_max_retries, None),
+        provider="embedded",
+        is_local=True,
+    )
     answerers = {
         name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
         for name, llm in adapters.llms.items()
@@ -207,12 +212,19 @@ async def _start_services(
     )
 
 
-def _retry_policy(settings: Settings, attempts: int) -> RetryPolicy:
+def _embedding_dependency(settings: Settings, vendors: RetryPolicy) -> Dependency:
+    """The packaged encoder is as slow as this machine is busy: only the request's own time limits it."""
+    if settings.embedding_provider == "minilm":
+        return Dependency("embedding", replace(vendors, attempt_timeout_s=None), "minilm", is_local=True)
+    return Dependency("embedding", vendors, settings.embedding_provider)
+
+
+def _retry_policy(settings: Settings, attempts: int, attempt_timeout_s: float | None) -> RetryPolicy:
     return RetryPolicy(
         attempts=attempts,
         min_wait_s=settings.retry_min_wait.total_seconds(),
         max_wait_s=settings.retry_max_wait.total_seconds(),
-        attempt_timeout_s=settings.llm_timeout.total_seconds(),
+        attempt_timeout_s=attempt_timeout_s,
     )
 
 

@@ -61,7 +61,7 @@ def live(running: tuple[Live, ScriptedUpstream]) -> Live:
     upstream.clear()
     upstream.requests.clear()
     for dependency in live.container.dependencies:
-        dependency.breaker.succeed()
+        dependency.breaker.reset()
         dependency.budget = RetryBudget()
     return live
 
@@ -192,8 +192,9 @@ class TestFold:
 
 
 class TestTimings:
-    async def test_the_stages_add_up_to_the_total(self, live: Live) -> None:
+    async def test_the_stages_add_up_to_the_total(self, live: Live, upstream: ScriptedUpstream) -> None:
         await live.api.query(QUESTION)  # what is loaded once is not part of any stage
+        upstream.script(Fault("slow", text="40", times=2))
         for metadata in (
             (await live.api.query(QUESTION))["metadata"],
             (await live.stream(QUESTION)).only("metadata")["metadata"],
@@ -204,8 +205,8 @@ class TestTimings:
                 if name.endswith("_ms") and name not in {"total_ms", "first_token_ms"}
             ]
             total = metadata["total_ms"]
-            assert sum(stages) <= total + 0.01
-            assert total - sum(stages) <= max(25.0, 0.2 * total)
+            assert total > 200
+            assert 0.93 * total <= sum(stages) <= total + 0.01
             assert metadata["first_token_ms"] <= total
 
     async def test_retries_are_counted_and_their_waits_belong_to_the_stage(

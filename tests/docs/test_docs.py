@@ -68,7 +68,8 @@ def is_seen_over_http(kind: type[errors.RagstoneError]) -> bool:
 class TestConfiguration:
     def test_settings_table_is_what_the_code_generates(self) -> None:
         checked = subprocess.run(
-            [sys.executable, str(ROOT / "tools" / "settings_table.py"), "--check"],
+            [sys.executable, "-m", "tools.settings_table", "--check"],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,

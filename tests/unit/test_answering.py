@@ -58,15 +58,17 @@ def events_of(
     *,
     strict: bool = False,
     patience: Patience | None = None,
+    clock: Stopwatch | None = None,
+    dependency: Dependency | None = None,
     **ask: Any,
 ) -> AsyncGenerator[AnswerEvent, None]:
     return retrieve_documents_streaming(
         library.parts,
-        Answerers(Answerer(llm, Dependency("llm", ONCE)), ExtractiveLLM()),
+        Answerers(Answerer(llm, dependency or Dependency("llm", ONCE)), ExtractiveLLM()),
         Ask(Search(Scope(), QUESTION, 5, strict=strict), **ask),
         patience=patience or Patience(Deadline.after(5), idle_s=0.1),
         request_id="r-1",
-        stopwatch=Stopwatch(),
+        stopwatch=clock or Stopwatch(),
     )
 
 
@@ -117,6 +119,27 @@ class TestBeforeTheFirstPiece:
     async def test_a_model_that_hangs_is_late_not_replaced(self, library: Library) -> None:
         with pytest.raises(DeadlineExceeded):
             await collect(library, Hanging(), patience=Patience(Deadline.after(0.1)))
+
+    async def test_time_runs_until_something_can_be_shown(self, library: Library) -> None:
+        """What is held back, because it may be the sign that there is no answer, is no first token."""
+        started = time.monotonic()
+
+        events = await collect(library, Hanging("NO_A"), patience=Patience(Deadline.after(0.2), 5, 60))
+
+        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1].error, DeadlineExceeded)
+        assert time.monotonic() - started < 1
+
+    async def test_tokens_spent_without_a_word_are_no_abstention(self, library: Library) -> None:
+        events = await collect(library, FakeLLM(ending=Ending("length")))
+
+        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1].error, UpstreamGarbled)
+
+    async def test_what_a_model_thinks_aloud_is_not_said(self, library: Library) -> None:
+        events = await collect(library, FakeLLM("<thi", "nk>Hm [1]</th", "ink>", ANSWER))
+
+        assert text_of(events) == ANSWER
 
 
 class TestAfterTheFirstPiece:
@@ -208,6 +231,12 @@ class TestAfterTheFirstPiece:
         assert llm.was_stopped
         assert "because" not in text_of(events)
 
+    async def test_tokens_of_a_short_refusal_are_counted(self, library: Library) -> None:
+        events = await collect(library, FakeLLM("NO_ANSWER", ending=Ending("stop", Usage(10, 2))))
+
+        (timings,) = [event for event in events if isinstance(event, Timings)]
+        assert timings.usage == Usage(10, 2)
+
 
 class TestPrompt:
     async def test_the_model_gets_the_sources_and_the_wishes_of_the_request(self, library: Library) -> None:
@@ -233,6 +262,42 @@ class TestPrompt:
         assert timings.usage == Usage(20, 10)
 
 
+class TestOutcome:
+    """What log and metrics say of an answer."""
+
+    @pytest.mark.parametrize(
+        ("llm", "outcome"),
+        [
+            (FakeLLM(ANSWER), "answered"),
+            (FakeLLM("NO_ANSWER"), "abstained"),
+            (FakeLLM(UpstreamUnavailable("503")), "degraded"),
+            (FakeLLM("Refunds ", UpstreamInterrupted("cut")), "upstream_interrupted"),
+        ],
+    )
+    async def test_it_is_noted(self, library: Library, llm: FakeLLM, outcome: str) -> None:
+        clock = Stopwatch()
+
+        await collect(library, llm, clock=clock)
+
+        assert clock.outcome == outcome
+
+    async def test_whoever_leaves_is_noted(self, library: Library) -> None:
+        clock = Stopwatch()
+        stream = events_of(library, FakeLLM(*["word "] * 100), clock=clock)
+
+        await anext(stream)
+        await stream.aclose()
+
+        assert clock.outcome == "left"
+
+    async def test_a_break_in_the_middle_is_counted_with_the_dependency(self, library: Library) -> None:
+        dependency = Dependency("llm", ONCE)
+
+        await collect(library, FakeLLM("Refunds ", UpstreamInterrupted("cut")), dependency=dependency)
+
+        assert dependency.failures == {"upstream_interrupted": 1}
+
+
 class TestConversation:
     HISTORY = (Turn("user", "How are refunds paid?"),)
 
@@ -255,6 +320,19 @@ class TestConversation:
         assert isinstance(done, Done)
         assert done.degraded == ("llm",)
         assert text_of(events) == ANSWER
+
+    async def test_a_model_that_was_down_a_moment_ago_is_not_asked_again(self, library: Library) -> None:
+        llm = FakeLLM(UpstreamUnavailable("503"))
+
+        await collect(library, llm, history=self.HISTORY)
+
+        assert len(llm.asked) == 1
+
+    async def test_a_rewriting_that_breaks_off_is_no_answer_that_did(self, library: Library) -> None:
+        events = await collect(library, FakeLLM("What ", UpstreamInterrupted("cut")), history=self.HISTORY)
+
+        assert isinstance(events[-1], Done)
+        assert events[-1].degraded == ("llm",)
 
     async def test_a_strict_question_fails_instead(self, library: Library) -> None:
         with pytest.raises(UpstreamUnavailable):

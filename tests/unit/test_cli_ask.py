@@ -83,7 +83,7 @@ def settings(
     if request.param == "in process":
         return at_rest
     for dependency in live.container.dependencies:
-        dependency.breaker.succeed()
+        dependency.breaker.reset()
         dependency.budget = RetryBudget()
     return settings_for(live.container.directory.path.parent, upstream)
 

@@ -33,7 +33,7 @@ async def weigh(question: str, *sources: Source, dense: bool = True) -> Evidence
 
 class TestGate:
     async def test_without_sources_there_are_no_results(self) -> None:
-        assert await weigh("Why?") == Evidence((), 0.0, "no_results", {})
+        assert await weigh("Why?") == Evidence((), 0.0, "no_results")
 
     async def test_a_passage_that_says_it_is_answered_from(self) -> None:
         evidence = await weigh("Are refunds paid within 14 days?", source(REFUNDS))

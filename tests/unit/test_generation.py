@@ -214,8 +214,17 @@ class TestMarks:
     async def test_what_may_become_a_mark_is_held_back_up_to_a_bound(self) -> None:
         reader = MarkReader({1})
 
-        assert reader.feed("x [1" + ", 1" * 19) == ["x"]
-        assert "".join(cast("Any", reader.feed(", 1" * 10))) == " [1" + ", 1" * 29
+        numbers = LONGEST_MARK // len(", 1") - 2
+
+        assert reader.feed("x [1" + ", 1" * numbers) == ["x"]
+        assert "".join(cast("Any", reader.feed(", 1" * 10))) == " [1" + ", 1" * (numbers + 10)
+
+    async def test_a_list_of_every_source_that_may_be_sent_is_read(self) -> None:
+        reader = MarkReader(set(range(1, 101)))
+
+        listed = ", ".join(str(number) for number in range(1, 121))
+
+        assert reader.feed(f"[{listed}]") == [tuple(range(1, 101))]
 
     def test_a_begun_mark_is_never_longer_than_its_bound(self) -> None:
         for length in range(1, 2 * LONGEST_MARK):

@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from ragstone.core.errors import InvalidRequest
 from ragstone.core.models import Message, Source
 from ragstone.pipelines.generation import UNANSWERABLE
 from ragstone.pipelines.prompting import GroundedPrompt, count_tokens, ground
@@ -37,7 +40,8 @@ def test_the_delimiters_are_new_for_each_question_and_named_to_the_model() -> No
     nonces = {OPENING.search(user_message(prompt))[2] for prompt in (first, second)}  # type: ignore[index]
     assert len(nonces) == 2
     nonce = OPENING.search(user_message(first))[2]  # type: ignore[index]
-    assert nonce in first.messages[0].content
+    assert user_message(first).startswith(f"KEY is {nonce}.")
+    assert first.messages[0] == second.messages[0]
 
 
 def test_a_document_cannot_close_its_own_source() -> None:
@@ -87,3 +91,8 @@ def test_the_place_of_a_source_is_named_once() -> None:
 
     assert isinstance(user, Message)
     assert user.content.count(source.title) == 1
+
+
+def test_a_question_that_leaves_no_room_is_refused_and_no_empty_source_sent() -> None:
+    with pytest.raises(InvalidRequest, match="fewer words"):
+        ask("One fish. Two fish.", question="why " * 2_000, budget_tokens=1_024)

@@ -266,6 +266,62 @@ class TestBreaker:
 
         assert dependency.breaker.state is BreakerState.OPEN
 
+    async def test_stragglers_of_the_outage_do_not_keep_it_open(self) -> None:
+        dependency = Dependency("llm", RetryPolicy(attempts=1))
+        gates = [asyncio.Event() for _ in range(10)]
+
+        async def late(gate: asyncio.Event) -> str:
+            await gate.wait()
+            raise down()
+
+        stragglers = [
+            asyncio.create_task(
+                dependency.call(lambda gate=gate: late(gate), deadline=Deadline.after(5), stopwatch=Stopwatch())  # type: ignore[misc]
+            )
+            for gate in gates
+        ]
+        await asyncio.sleep(0)
+        await trip(dependency)
+        await asyncio.sleep(0.08)
+        for gate in gates:
+            gate.set()
+        await asyncio.gather(*stragglers, return_exceptions=True)
+        await asyncio.sleep(0.04)
+
+        assert await ask(dependency, Flaky()) == "answer"
+
+    async def test_a_straggler_that_is_cancelled_does_not_free_the_place_of_the_probe(self) -> None:
+        dependency = Dependency("llm", RetryPolicy(attempts=1))
+
+        async def hang() -> str:
+            await asyncio.sleep(30)
+            return "never"
+
+        straggler = asyncio.create_task(
+            dependency.call(hang, deadline=Deadline.after(5), stopwatch=Stopwatch())
+        )
+        await asyncio.sleep(0)
+        await trip(dependency)
+        await asyncio.sleep(0.12)
+        probe = asyncio.create_task(dependency.call(hang, deadline=Deadline.after(5), stopwatch=Stopwatch()))
+        await asyncio.sleep(0)
+        straggler.cancel()
+        await asyncio.gather(straggler, return_exceptions=True)
+
+        with pytest.raises(CircuitOpen):
+            await ask(dependency, Flaky())
+        probe.cancel()
+        await asyncio.gather(probe, return_exceptions=True)
+
+    async def test_a_part_of_this_server_has_no_circuit(self) -> None:
+        dependency = Dependency("search", RetryPolicy(attempts=1), is_local=True)
+
+        for _ in range(2 * OPENS_AFTER):
+            with pytest.raises(UpstreamUnavailable):
+                await ask(dependency, Flaky(down()))
+
+        assert await ask(dependency, Flaky()) == "answer"
+
     async def test_a_cancelled_probe_leaves_room_for_another(self) -> None:
         dependency = Dependency("llm", QUICK)
         await trip(dependency)

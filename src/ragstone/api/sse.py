@@ -9,6 +9,8 @@ import anyio
 import orjson
 from fastapi import Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 from ragstone.api.disconnect import while_connected
 from ragstone.api.schemas.query import (
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15
 DRAIN_S = 28.0  # a stream may go on for so long after SIGTERM: `ragstone serve` cuts what is open after 30 s
+SEND_WITHIN_S = 30.0  # a client that does not read for so long has left, whatever its connection says
 FAREWELL_S = 1.0  # then a client has so long to take the last event
 
 _MODELS: dict[type[Any], tuple[bytes, type[Any]]] = {
@@ -41,14 +44,23 @@ async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, No
     """Headers wait for the first token or the first failure, which is raised; later failures are events."""
     begun = await while_connected(request, _until_first_token(events))
     drain = _Drain(request.state.request_id)
-    return EventSourceResponse(
+    return _EventStream(
         _frames(begun, events, drain),
         ping=HEARTBEAT_S,
+        send_timeout=SEND_WITHIN_S,
         ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
         data_sender_callable=drain.end_in_time,
         shutdown_event=drain.has_begun,
         shutdown_grace_period=DRAIN_S + FAREWELL_S,
     )
+
+
+class _EventStream(EventSourceResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("client stopped reading")
 
 
 def encode_event(event: AnswerEvent, number: int) -> bytes:

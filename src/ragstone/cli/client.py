@@ -12,7 +12,7 @@ from ragstone.config.settings import Settings
 from ragstone.core.errors import DataDirectoryInUse
 from ragstone.storage.data_directory import owner_of
 
-TIMEOUT_S = 120.0
+LEAST_TIMEOUT_S = 120.0  # of a reply; longer where the server may take longer
 
 
 class ApiClient:
@@ -67,7 +67,8 @@ async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
     elif owner.url is None:
         raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
     else:
-        async with httpx2.AsyncClient(base_url=owner.url, timeout=TIMEOUT_S, trust_env=False) as http:
+        timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
+        async with httpx2.AsyncClient(base_url=owner.url, timeout=timeout_s, trust_env=False) as http:
             yield ApiClient(http)
 
 

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     )
     llm_context_tokens: int = Field(
         8192,
-        ge=1024,
+        ge=2048,
         validation_alias="RAGSTONE_LLM_CONTEXT_TOKENS",
         description="The model's window: sources that do not fit into it beside the answer are not sent.",
     )
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr | None = Field(
         None,
         validation_alias="RAGSTONE_EMBEDDING_API_KEY",
-        description="Its key, where it is not `OPENAI_API_KEY`.",
+        description="Its key. Left out, `OPENAI_API_KEY` is used, but only where the base URL is that one's too.",
     )
     embedding_precision: Literal["int8", "fp32"] = Field(
         "int8",
@@ -307,7 +307,7 @@ class Settings(BaseSettings):
 
     def llm_options(self) -> dict[str, dict[str, Any]]:
         """What each configured provider's constructor is given, the default provider first."""
-        timeout_s = self.llm_timeout.total_seconds()
+        silence_s = max(self.llm_timeout, self.stream_idle).total_seconds() + 1  # callers are told first
         found: dict[str, dict[str, Any]] = {"extractive": {}}
         if self.has_openai and self.openai_model:
             models = tuple(dict.fromkeys((self.openai_model, *self.openai_models)))
@@ -315,10 +315,10 @@ class Settings(BaseSettings):
                 "api_key": _revealed(self.openai_api_key),
                 "base_url": self.openai_base_url,
                 "models": models,
-                "timeout_s": timeout_s,
+                "timeout_s": silence_s,
             }
         if self.aisuite_models:
-            found["aisuite"] = {"models": self.aisuite_models, "timeout_s": timeout_s}
+            found["aisuite"] = {"models": self.aisuite_models, "timeout_s": silence_s}
         default = self.answers_by_default
         return {default: found[default], **found}
 
@@ -326,8 +326,11 @@ class Settings(BaseSettings):
         """What the chosen embedder's constructor is given."""
         if self.embedding_provider == "minilm":
             return {"precision": self.embedding_precision}
+        key = self.embedding_api_key  # OpenAI's key never goes to another server
+        if key is None and self.embedding_base_url is None:
+            key = self.openai_api_key
         return {
-            "api_key": _revealed(self.embedding_api_key or self.openai_api_key),
+            "api_key": _revealed(key),
             "base_url": self.embedding_base_url or self.openai_base_url,
             "model": self.embedding_model,
             "dimension": self.embedding_dimension,

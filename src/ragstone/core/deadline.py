@@ -36,4 +36,4 @@ class Deadline:
 
     def exceeded(self) -> DeadlineExceeded:
         """What to raise once it is over."""
-        return DeadlineExceeded(f"the answer was not ready within {self.limit_s:g} s")
+        return DeadlineExceeded(f"not done within {self.limit_s:g} s")

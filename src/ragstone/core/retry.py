@@ -17,7 +17,13 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from ragstone.core.deadline import Deadline
-from ragstone.core.errors import RagstoneError, UpstreamTimeout, UpstreamUnavailable
+from ragstone.core.errors import (
+    ExternalServiceError,
+    RagstoneError,
+    Unavailable,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from ragstone.core.timing import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -28,23 +34,22 @@ BUDGET_BURST = 10.0  # retries that a quiet server may make at once
 BUDGET_SHARE = 0.1  # and one for every ten calls: under total failure the other side sees 1.1 times the calls
 OPENS_AFTER = 5  # failed attempts in a row
 OPEN_S = 5.0  # then it is left alone for so long; with one probe after it, recovery is seen within 10 s
-SLOW_S = (
-    5.0  # an attempt cut off by its caller's deadline says something about the other side only after this
-)
+LEAST_STEP_S = 0.5  # from which waits grow, even where they may be as short as nothing
+SLOW_S = 5.0  # an attempt that its caller's deadline cuts says something about the other side only after this
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`attempts` in all, waits in seconds, and the longest one attempt may take."""
+    """`attempts` in all, waits in seconds, and the longest one attempt may take (None: as long as the deadline)."""
 
     attempts: int = 3
     min_wait_s: float = 1.0
     max_wait_s: float = 10.0
-    attempt_timeout_s: float = 60.0
+    attempt_timeout_s: float | None = 60.0
 
     def wait_s(self, attempt: int, retry_after_s: float | None) -> float:
         """The pause after attempt number `attempt` (from 1) failed."""
-        most = max(self.min_wait_s, min(self.max_wait_s, self.min_wait_s * 2.0**attempt))
+        most = max(self.min_wait_s, min(self.max_wait_s, max(self.min_wait_s, LEAST_STEP_S) * 2.0**attempt))
         jittered = random.uniform(self.min_wait_s, most)  # noqa: S311 - spreads load, keeps no secret
         return max(jittered, retry_after_s or 0.0)
 
@@ -81,12 +86,22 @@ class CircuitOpen(UpstreamUnavailable):
     is_passing = False
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """That an attempt may be made. What attempts of an earlier `era` find does not count: they began before the
+    breaker opened, or closed."""
+
+    era: int
+    is_probe: bool = False
+
+
 class CircuitBreaker:
-    """Counts failed attempts in a row. Each `enter` is followed by exactly one of succeed, fail and give_up."""
+    """Counts failed attempts in a row. Each permit is followed by exactly one of succeed, fail and give_up."""
 
     def __init__(self) -> None:
         self._failures = 0
         self._opened_at = 0.0
+        self._era = 0
         self._is_probing = False
 
     @property
@@ -101,39 +116,53 @@ class CircuitBreaker:
         """Until the next probe may be made."""
         return max(0.0, self._opened_at + OPEN_S - time.monotonic())
 
-    def enter(self) -> bool:
-        """Whether an attempt may be made."""
+    def enter(self) -> Permit | None:
+        """A permit, where an attempt may be made."""
         state = self.state
-        if state is BreakerState.HALF_OPEN and not self._is_probing:
-            self._is_probing = True
-            return True
-        return state is BreakerState.CLOSED
+        if state is BreakerState.CLOSED:
+            return Permit(self._era)
+        if state is BreakerState.OPEN or self._is_probing:
+            return None
+        self._is_probing = True
+        return Permit(self._era, is_probe=True)
 
-    def succeed(self) -> None:
+    def succeed(self, permit: Permit) -> None:
         """The other side works."""
-        self._failures, self._is_probing = 0, False
+        if permit.era == self._era:
+            self.reset()
 
-    def fail(self) -> None:
+    def fail(self, permit: Permit) -> None:
         """It does not."""
+        if permit.era != self._era:
+            return
         self._failures += 1
-        self._is_probing = False
         if self._failures >= OPENS_AFTER:
-            self._opened_at = time.monotonic()
+            self._era += 1
+            self._opened_at, self._is_probing = time.monotonic(), False
 
-    def give_up(self) -> None:
+    def give_up(self, permit: Permit) -> None:
         """The attempt ended without telling anything about the other side."""
-        self._is_probing = False
+        if permit.is_probe and permit.era == self._era:
+            self._is_probing = False
+
+    def reset(self) -> None:
+        """Closed, as if nothing had failed."""
+        if self._failures >= OPENS_AFTER:
+            self._era += 1
+        self._failures, self._is_probing = 0, False
 
 
 @dataclass(slots=True)
 class Dependency:
     """One service that requests depend on, shared by all of them. `name` says what it does (llm, embedding, search),
-    `provider` who does it; both are labels."""
+    `provider` who does it; both are labels. What `is_local`, a part of this server, has no circuit to open: it restarts
+    by itself, and its own errors are the true ones."""
 
     name: str
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     provider: str = ""
     budget: RetryBudget = field(default_factory=RetryBudget)
+    is_local: bool = False
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     attempts: int = 0
     retries: int = 0
@@ -192,8 +221,14 @@ class Dependency:
         enough = stop_after_attempt(self.policy.attempts)
         return await retrying(attempt)
 
+    def note_broken(self, error: RagstoneError) -> None:
+        """An answer broke off after the attempt had succeeded. It is counted; whether the service is up, is another
+        question."""
+        self.failures[error.code] += 1
+
     async def _attempt(self, operation: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        if not self.breaker.enter():
+        permit = Permit(0) if self.is_local else self.breaker.enter()
+        if permit is None:
             raise self._open_circuit()
         self.attempts += 1
         started = time.monotonic()
@@ -201,34 +236,34 @@ class Dependency:
             async with deadline.timeout(self.policy.attempt_timeout_s) as scope:
                 result = await operation()
         except RagstoneError as error:
-            self._note_failure(error)
+            self._note_failure(error, permit)
             raise
         except TimeoutError:
             if not scope.expired():
-                self.breaker.give_up()
+                self._tell(CircuitBreaker.give_up, permit)
                 raise
-            raise self._late(deadline, time.monotonic() - started) from None
+            raise self._late(deadline, time.monotonic() - started, permit) from None
         except BaseException:  # cancelled, or a defect: the attempt says nothing about the other side
-            self.breaker.give_up()
+            self._tell(CircuitBreaker.give_up, permit)
             raise
-        self.breaker.succeed()
+        self._tell(CircuitBreaker.succeed, permit)
         return result
 
-    def _note_failure(self, error: RagstoneError) -> None:
-        """A refusal, a 429, an answer we cannot read: all of them come from a service that runs."""
-        self.failures[error.code] += 1
-        if error.opens_circuit:
-            self.breaker.fail()
-        else:
-            self.breaker.succeed()
+    def _tell(self, found: Callable[[CircuitBreaker, Permit], None], permit: Permit) -> None:
+        if not self.is_local:
+            found(self.breaker, permit)
 
-    def _late(self, deadline: Deadline, took_s: float) -> RagstoneError:
+    def _note_failure(self, error: RagstoneError, permit: Permit) -> None:
+        """A refusal, a 429, an answer we cannot read: all of them come from a service that runs."""
+        if isinstance(error, ExternalServiceError | Unavailable):
+            self.failures[error.code] += 1
+        self._tell(CircuitBreaker.fail if error.opens_circuit else CircuitBreaker.succeed, permit)
+
+    def _late(self, deadline: Deadline, took_s: float, permit: Permit) -> RagstoneError:
         late = UpstreamTimeout(f"{self.name}: no answer within {took_s:.1f} s")
         self.failures[late.code] += 1
-        if not deadline.is_over or took_s >= SLOW_S:
-            self.breaker.fail()
-        else:
-            self.breaker.give_up()
+        says_something = not deadline.is_over or took_s >= SLOW_S
+        self._tell(CircuitBreaker.fail if says_something else CircuitBreaker.give_up, permit)
         return deadline.exceeded() if deadline.is_over else late
 
     def _open_circuit(self) -> CircuitOpen:

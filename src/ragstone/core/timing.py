@@ -14,6 +14,8 @@ class Stopwatch:
         self._total_ms: float | None = None
         self.retries: dict[str, int] = {}
         """Attempts beyond the first, by dependency."""
+        self.outcome: str | None = None
+        """What became of an answer, for log and metrics: answered, degraded, abstained, left, or an error code."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ MAX_REQUEST_ID = 128
 
 
 class LoggingMiddleware:
-    """Outermost: everything inside runs under one request id and one stopwatch (`scope["state"]`)."""
+    """Everything inside runs under one request id and one stopwatch (`scope["state"]`)."""
 
     def __init__(self, app: ASGIApp, *, log_requests: bool = True):
         self._app = app
@@ -82,6 +82,7 @@ def _write_access_line(scope: Scope, status: int | None, stopwatch: Stopwatch) -
             "route": getattr(route, "path", None) or "unmatched",
             "status": status,
             **stopwatch.stop(),
+            **({"outcome": stopwatch.outcome} if stopwatch.outcome else {}),
             **({"retries": stopwatch.retries} if stopwatch.retries else {}),
         },
     )

@@ -27,6 +27,12 @@ class RequestMetrics:
         self._requests = Counter(
             "ragstone_requests", "Requests answered.", ["method", "route", "status"], registry=registry
         )
+        self._answers = Counter(
+            "ragstone_answers",
+            "Answers by what became of them: answered, degraded, abstained, left, or the error that broke them off.",
+            ["outcome"],
+            registry=registry,
+        )
         self._seconds = Histogram(
             "ragstone_request_seconds",
             "Time from a request to the end of its reply.",
@@ -48,6 +54,8 @@ class RequestMetrics:
         method = scope["method"] if scope["method"] in METHODS else "other"
         report = stopwatch.stop()
         self._requests.labels(method, route, str(status)).inc()
+        if stopwatch.outcome is not None:
+            self._answers.labels(stopwatch.outcome).inc()
         self._seconds.labels(route).observe(report.pop("total_ms") / 1000)
         for stage, ms in report.items():
             self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
@@ -113,6 +121,8 @@ class DependencyCollector(Collector):
             retries.add_metric(labels, dependency.retries)
             for code, count in sorted(dependency.failures.items()):
                 failures.add_metric((*labels, code), count)
-            for state in BreakerState:
-                breakers.add_metric((*labels, state), float(state is dependency.breaker.state))
+            if not dependency.is_local:
+                found = dependency.breaker.state
+                for state in BreakerState:
+                    breakers.add_metric((*labels, state), float(state is found))
         return (attempts, retries, failures, breakers)

@@ -6,7 +6,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ragstone.core.deadline import Deadline
-from ragstone.core.errors import InternalError, RagstoneError, UpstreamInterrupted, UpstreamTimeout
+from ragstone.core.errors import (
+    InternalError,
+    RagstoneError,
+    UpstreamGarbled,
+    UpstreamInterrupted,
+    UpstreamTimeout,
+)
 from ragstone.core.models import (
     AnswerEvent,
     Cited,
@@ -20,17 +26,18 @@ from ragstone.core.models import (
     Usage,
 )
 from ragstone.core.ports import LLM
-from ragstone.core.retry import is_outage
+from ragstone.core.retry import Dependency, is_outage
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerer, Answerers, Ask, Patience
 from ragstone.pipelines.conversation import Rewritten
 from ragstone.pipelines.evidence import Evidence
 from ragstone.pipelines.generation import ABSTENTIONS, UNANSWERED, AnswerChecker
 from ragstone.pipelines.prompting import ground
+from ragstone.pipelines.thinking import ThinkingFilter
 
 log = logging.getLogger(__name__)
 
-LEAST_BUDGET = 512  # tokens for the prompt, however much of the window the answer may take
+PIECES_AFTER_DECLINING = 20  # read on so far for the token counts, which come last
 STAGES = dict.fromkeys(
     (
         "embedding_ms",
@@ -44,158 +51,190 @@ STAGES = dict.fromkeys(
     0.0,
 )
 
+Pieces = AsyncGenerator[str | Ending, None]
+
 
 async def begin_answer(
     answerers: Answerers,
     ask: Ask,
-    question: str,
+    rewritten: Rewritten,
     evidence: Evidence,
     patience: Patience,
-    stopwatch: Stopwatch,
+    clock: Stopwatch,
 ) -> "BegunAnswer":
     """The answer up to its first piece. The model is not asked where the evidence does not suffice; where it is down
-    the fallback answers. Raises as `LLM.generate`, DeadlineExceeded."""
-    model = ask.model or answerers.chosen.llm.models[0]
-    begun = BegunAnswer(model, patience, stopwatch, most_characters=ask.max_tokens * CHARACTERS_PER_TOKEN)
-    begun.reason = evidence.abstention
+    the fallback answers. Raises as `LLM.generate`, InvalidRequest, DeadlineExceeded."""
+    chosen = answerers.chosen
+    model = ask.model or chosen.llm.models[0]
+    begun = BegunAnswer(model, patience, clock, usage=rewritten.usage, reason=evidence.abstention)
     if evidence.abstention is not None:
         return begun
-    chosen = answerers.chosen
-    prompt, begun.citable = _prompt(chosen, ask, model, question, evidence.sources)
+    fallback = Prompt(rewritten.question, evidence.sources)
+    if rewritten.is_degraded:  # the model was down a moment ago
+        return await begun.fall_back(answerers.fallback, fallback)
+    prompt = _prompt(chosen, ask, model, rewritten.question, evidence.sources)
+    log.debug("asking the answerer", extra={"model": model, "sources": len(prompt.sources)})
     try:
-        with stopwatch.stage("generation"):
+        with clock.stage("generation"):
             begun.first, begun.pieces = await chosen.dependency.call(
-                lambda: _first_piece(chosen.llm, prompt), deadline=patience.deadline, stopwatch=stopwatch
+                lambda: _first_piece(chosen.llm, prompt), deadline=patience.deadline, stopwatch=clock
             )
     except RagstoneError as error:
         if ask.is_strict or not is_outage(error):
             raise
         log.warning("answering without the model", extra={"code": error.code})
-        await begun.fall_back(answerers.fallback, Prompt(question, evidence.sources))
+        return await begun.fall_back(answerers.fallback, fallback)
+    begun.dependency, begun.citable = chosen.dependency, prompt.sources
+    if prompt.max_tokens is not None:
+        begun.most_characters = prompt.max_tokens * CHARACTERS_PER_TOKEN
     return begun
 
 
 @dataclass(slots=True)
 class BegunAnswer:
-    """An answer of which the first piece is there. `reason` is set where there is nothing to answer from."""
+    """An answer of which the first piece is there. `reason` is set where there is nothing to answer from;
+    `most_characters` is None for an answerer that knows its own end."""
 
     model: str
     patience: Patience
     stopwatch: Stopwatch
-    most_characters: int
+    usage: Usage
+    reason: str | None
     citable: Sequence[Source] = ()
+    most_characters: int | None = None
+    dependency: Dependency | None = None
     first: str | Ending | None = None
-    pieces: AsyncGenerator[str | Ending, None] | None = None
-    reason: str | None = None
+    pieces: Pieces | None = None
     degraded: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
     finish_reason: str = "stop"
+    _rest: Deadline | None = field(default=None, init=False)
+    """What bounds the answer once its first event is out."""
 
-    def note_earlier(self, rewritten: Rewritten, degraded: tuple[str, ...]) -> None:
-        """What the steps before cost, and had to do without."""
-        self.degraded = tuple(dict.fromkeys((*self.degraded, *rewritten.degraded, *degraded)))
-        self.usage = rewritten.usage
-
-    async def fall_back(self, llm: LLM, prompt: Prompt) -> None:
+    async def fall_back(self, llm: LLM, prompt: Prompt) -> "BegunAnswer":
         """Let another answerer, which cannot be down, begin."""
         self.model, self.citable, self.degraded = llm.models[0], prompt.sources, ("llm",)
         self.first, self.pieces = await _first_piece(llm, prompt)
+        return self
 
     async def events(
         self, checker: AnswerChecker, request_id: str, *opening: AnswerEvent
     ) -> AsyncGenerator[AnswerEvent, None]:
         """The opening events, tokens and citations, then the timings, then `Done` or `Failed`."""
-        for event in opening:
-            yield event
         failure: RagstoneError | None = None
-        try:
-            async with aclosing(self._checked(checker)) as events:
-                async for event in events:
+        async with aclosing(self._written(checker)) as written:
+            for event in opening:
+                yield event
+            try:
+                async for event in written:
                     self.stopwatch.mark("first_token")
+                    self._rest = self._rest or self.patience.once_begun()
                     yield event
-        except RagstoneError as error:
-            failure = error
-        except Exception:  # the reply has begun, so a defect can only be told inside of it
-            log.exception("answer broke off")
-            failure = InternalError("a defect of the server; see its log")
+            except RagstoneError as error:
+                failure = self._broken(error)
+            except Exception:  # the reply has begun, so a defect can only be told inside of it
+                log.exception("answer broke off")
+                failure = InternalError("a defect of the server; see its log")
         if failure is not None:
             for token in checker.finish():  # what was held back is text that the model did say
                 yield token
         yield Timings(self._metadata(request_id), self.usage)
-        if failure is None:
-            verdict = checker.verdict(abstained=self.reason is not None)
-            abstained = self.reason is not None
-            yield Done(
-                self.finish_reason,
-                verdict.grounded,
-                verdict.unsupported,
-                abstained,
-                self.reason,
-                self.degraded,
-            )
-        else:
-            log.warning("answer broke off", extra={"code": failure.code})
-            yield Failed(failure, request_id)
+        yield self._done(checker) if failure is None else Failed(failure, request_id)
 
-    async def _checked(self, checker: AnswerChecker) -> AsyncGenerator[Token | Cited, None]:
+    async def _written(self, checker: AnswerChecker) -> AsyncGenerator[Token | Cited, None]:
         """What the checker makes of the pieces, or the words of an abstention."""
         if self.pieces is not None:
-            async with aclosing(self._texts()) as texts:
-                async for text in texts:
-                    with self.stopwatch.stage("verification"):
-                        events = await checker.feed(text)
-                    for event in events:
-                        yield event
-                    if checker.declined:
-                        break
-            with self.stopwatch.stage("verification"):
-                rest = checker.finish()
-            for event in rest:
-                yield event
+            async with aclosing(self.pieces) as pieces, aclosing(self._texts(pieces)) as texts:
+                async for event in self._checked(texts, checker):
+                    yield event
+            if self.finish_reason == "length" and not (checker.said_something or checker.declined):
+                raise UpstreamGarbled("the model used up its tokens without a word; allow it more max_tokens")
             if checker.declined or not checker.said_something:
                 self.reason = UNANSWERED
         if self.reason is not None and not checker.said_something:
             yield Token(ABSTENTIONS[self.reason])
 
-    async def _texts(self) -> AsyncGenerator[str, None]:
+    async def _checked(
+        self, texts: AsyncGenerator[str, None], checker: AnswerChecker
+    ) -> AsyncGenerator[Token | Cited, None]:
+        after_declining = 0
+        async for text in texts:
+            with self.stopwatch.stage("verification"):
+                events = await self._in_time(checker, text)
+            for event in events:
+                yield event
+            after_declining += checker.declined
+            if after_declining > PIECES_AFTER_DECLINING:
+                break
+        with self.stopwatch.stage("verification"):
+            rest = checker.finish()
+        for event in rest:
+            yield event
+
+    async def _in_time(self, checker: AnswerChecker, text: str) -> list[Token | Cited]:
+        bound = self._bound
+        try:
+            async with bound.timeout() as scope:
+                return await checker.feed(text)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise bound.exceeded() from None
+
+    async def _texts(self, pieces: Pieces) -> AsyncGenerator[str, None]:
         """The pieces until the ending, or until there are too many of them."""
-        assert self.pieces is not None
-        whole = self.patience.once_begun()
-        async with aclosing(self.pieces) as pieces:
-            piece, left = self.first, self.most_characters
-            while isinstance(piece, str):
-                yield piece[:left]
+        thinking = ThinkingFilter()
+        piece, left = self.first, self.most_characters
+        while isinstance(piece, str):
+            if text := thinking.feed(piece)[:left]:
+                yield text
+            if left is not None:
                 left -= len(piece)
                 if left <= 0:
                     self.finish_reason = "length"
                     return
-                with self.stopwatch.stage("generation"):
-                    piece = await _next_piece(pieces, whole, self.patience.idle_s)
+            with self.stopwatch.stage("generation"):
+                piece = await _next_piece(pieces, self._bound, self.patience.idle_s)
         if piece is None:
             raise UpstreamInterrupted("the model's answer ended without saying why")
+        if rest := thinking.finish():
+            yield rest
         self.finish_reason = piece.finish_reason
-        self.usage = _sum(self.usage, piece.usage)
+        self.usage = self.usage + piece.usage
+
+    @property
+    def _bound(self) -> Deadline:
+        return self._rest or self.patience.deadline
+
+    def _broken(self, error: RagstoneError) -> RagstoneError:
+        log.warning("answer broke off", extra={"code": error.code})
+        if self.dependency is not None:
+            self.dependency.note_broken(error)
+        self.stopwatch.outcome = error.code
+        return error
+
+    def _done(self, checker: AnswerChecker) -> Done:
+        abstained = self.reason is not None
+        verdict = checker.verdict(abstained=abstained)
+        self.stopwatch.outcome = "abstained" if abstained else "degraded" if self.degraded else "answered"
+        return Done(
+            self.finish_reason, verdict.grounded, verdict.unsupported, abstained, self.reason, self.degraded
+        )
 
     def _metadata(self, request_id: str) -> Mapping[str, object]:
         timings = self.stopwatch.stop()
         return {"request_id": request_id, **STAGES, **timings, "retries": dict(self.stopwatch.retries)}
 
 
-def _prompt(
-    chosen: Answerer, ask: Ask, model: str, question: str, sources: Sequence[Source]
-) -> tuple[Prompt, Sequence[Source]]:
-    """The prompt, and the sources that its answer may cite."""
+def _prompt(chosen: Answerer, ask: Ask, model: str, question: str, sources: Sequence[Source]) -> Prompt:
+    """With the sources that the answer may cite."""
     if not chosen.llm.is_generative:
-        return Prompt(question, sources), sources
-    budget = max(LEAST_BUDGET, chosen.context_tokens - ask.max_tokens)
-    grounded = ground(question, sources, budget_tokens=budget)
-    prompt = Prompt(question, grounded.sources, grounded.messages, model, ask.temperature, ask.max_tokens)
-    return prompt, grounded.sources
+        return Prompt(question, sources)
+    max_tokens = min(ask.max_tokens, chosen.context_tokens // 2)
+    grounded = ground(question, sources, budget_tokens=chosen.context_tokens - max_tokens)
+    return Prompt(question, grounded.sources, grounded.messages, model, ask.temperature, max_tokens)
 
 
-async def _first_piece(
-    llm: LLM, prompt: Prompt
-) -> tuple[str | Ending | None, AsyncGenerator[str | Ending, None]]:
+async def _first_piece(llm: LLM, prompt: Prompt) -> tuple[str | Ending | None, Pieces]:
     pieces = llm.generate(prompt)
     try:
         return await anext(pieces, None), pieces
@@ -204,19 +243,13 @@ async def _first_piece(
         raise
 
 
-async def _next_piece(
-    pieces: AsyncGenerator[str | Ending, None], whole: Deadline, idle_s: float
-) -> str | Ending | None:
+async def _next_piece(pieces: Pieces, bound: Deadline, idle_s: float) -> str | Ending | None:
     try:
-        async with whole.timeout(idle_s) as scope:
+        async with bound.timeout(idle_s) as scope:
             return await anext(pieces, None)
     except TimeoutError:
         if not scope.expired():
             raise
-        if whole.is_over:
-            raise whole.exceeded() from None
+        if bound.is_over:
+            raise bound.exceeded() from None
         raise UpstreamTimeout(f"the model said nothing for {idle_s:g} s") from None
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens)

@@ -1,17 +1,22 @@
 """A question inside a conversation, made to stand alone: by the model, or by a rule where there is none."""
 
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ragstone.core.deadline import Deadline
-from ragstone.core.errors import RagstoneError, UpstreamInterrupted
+from ragstone.core.errors import RagstoneError, UpstreamInterrupted, UpstreamUnavailable
 from ragstone.core.models import Ending, Message, Prompt, Turn, Usage
 from ragstone.core.ports import LLM
 from ragstone.core.retry import is_outage
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerers, Ask
+from ragstone.pipelines.prompting import plain
+from ragstone.pipelines.thinking import without_thinking
+
+log = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 8_000  # of a stand-alone question, as of any question
 TURN_CHARACTERS = 2_000  # of each turn that the model is shown; what matters stands at the beginning
@@ -36,7 +41,7 @@ class Rewritten:
 
     question: str
     usage: Usage = field(default_factory=Usage)
-    degraded: tuple[str, ...] = ()
+    is_degraded: bool = False
 
 
 async def stand_alone_question(
@@ -64,8 +69,11 @@ async def stand_alone_question(
     except RagstoneError as error:
         if ask.is_strict or not is_outage(error):
             raise
-        return Rewritten(rewrite_by_rule(question, ask.history), degraded=("llm",))
-    return Rewritten(condensed(reply, question), ending.usage)
+        log.warning("rewriting without the model", extra={"code": error.code})
+        return Rewritten(rewrite_by_rule(question, ask.history), is_degraded=True)
+    return Rewritten(
+        question if ending.finish_reason == "length" else condensed(reply, question), ending.usage
+    )
 
 
 def rewrite_by_rule(question: str, history: Sequence[Turn]) -> str:
@@ -82,29 +90,33 @@ def rewrite_by_rule(question: str, history: Sequence[Turn]) -> str:
 def condense_prompt(question: str, history: Sequence[Turn]) -> tuple[Message, ...]:
     """Ask the model to rewrite."""
     turns = [
-        f"{turn.role}: {' '.join(turn.content.split())[:TURN_CHARACTERS]}"
+        f"{turn.role}: {' '.join(plain(turn.content).split())[:TURN_CHARACTERS]}"
         for turn in history
         if turn.content.strip()
     ]
-    conversation = "\n".join([*turns, f"Last question: {' '.join(question.split())}"])
+    conversation = "\n".join([*turns, f"Last question: {' '.join(plain(question).split())}"])
     return Message("system", INSTRUCTIONS), Message("user", conversation)
 
 
 def condensed(reply: str, question: str) -> str:
     """The rewritten question out of a model's reply; the original where the reply is of no use."""
-    line = next((line.strip() for line in reply.splitlines() if line.strip()), "")
+    lines = without_thinking(reply).splitlines()
+    line = next((line.strip() for line in lines if line.strip()), "")
     line = line.removeprefix("Last question:").strip().strip('"').strip()
     return line if 0 < len(line) <= MAX_CHARACTERS else question
 
 
 async def _whole(llm: LLM, prompt: Prompt) -> tuple[str, Ending]:
-    """A short answer in one piece."""
+    """A short answer in one piece. As nobody has seen any of it, one that breaks off may be asked for again."""
     text, most = "", (prompt.max_tokens or MAX_TOKENS) * CHARACTERS_PER_TOKEN
-    async with aclosing(llm.generate(prompt)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Ending):
-                return text, piece
-            text += piece
-            if len(text) > most:
-                return text[:most], Ending("length")
-    raise UpstreamInterrupted("the model's answer ended without saying why")
+    try:
+        async with aclosing(llm.generate(prompt)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Ending):
+                    return text, piece
+                text += piece
+                if len(text) > most:
+                    return text[:most], Ending("length")
+    except UpstreamInterrupted as error:
+        raise UpstreamUnavailable(error.message) from error
+    raise UpstreamUnavailable("the model's answer ended without saying why")

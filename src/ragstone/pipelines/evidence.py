@@ -49,7 +49,6 @@ class Evidence:
     sources: tuple[Source, ...]
     confidence: float
     abstention: str | None
-    weights: Mapping[int, float]
 
 
 async def gather_evidence(
@@ -63,12 +62,12 @@ async def gather_evidence(
 ) -> Evidence:
     """Score every sentence of the best sources and decide whether to answer at all."""
     if not sources:
-        return Evidence((), 0.0, "no_results", {})
+        return Evidence((), 0.0, "no_results")
     weights = await term_weights(store, scope, question.tokens, where=where)
     considered = [_Features.of(encoder, question, source, weights) for source in sources[:CONSIDERED]]
     confidence = _confidence(question, considered)
     scored = tuple(features.scored_source() for features in considered)
-    return Evidence((*scored, *sources[CONSIDERED:]), confidence, _abstention(confidence), weights)
+    return Evidence((*scored, *sources[CONSIDERED:]), confidence, _abstention(confidence))
 
 
 async def term_weights(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Set as AbstractSet
 
-LONGEST_MARK = 64
+LONGEST_MARK = 600  # a hundred sources, the most there are, in one list
 
 _BLANKS = r"[ \t\u00a0\u202f\u3000]*+"
 _SEPARATOR = rf"{_BLANKS}[,;，；、]{_BLANKS}"

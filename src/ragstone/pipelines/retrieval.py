@@ -1,7 +1,7 @@
 """From a question to numbered sources, and to the events of an answer."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -70,8 +70,10 @@ async def retrieve_documents_streaming(
     patience: Patience,
     request_id: str,
     stopwatch: Stopwatch,
+    when_retrieved: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[AnswerEvent, None]:
-    """The events of one answer, in the order that clients rely on; the JSON answer is their fold.
+    """The events of one answer, in the order that clients rely on; the JSON answer is their fold. `when_retrieved` is
+    called before the answerer is asked: what follows is mostly waiting.
 
     Raises only before the first event, which comes when the first piece of the answer is there; a failure after it
     is a `Failed` event, the last one. Closing the generator cancels what was started for it."""
@@ -80,19 +82,25 @@ async def retrieve_documents_streaming(
     retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
     store = parts.index.store
     with stopwatch.stage("evidence"):
-        evidence = await gather_evidence(
-            parts.sparse_encoder,
-            store,
-            search.scope,
-            retrieved.question,
-            retrieved.sources,
-            where=search.where,
+        evidence = await parts.searching.call(
+            lambda: gather_evidence(
+                parts.sparse_encoder,
+                store,
+                search.scope,
+                retrieved.question,
+                retrieved.sources,
+                where=search.where,
+            ),
+            deadline=patience.deadline,
+            stopwatch=stopwatch,
         )
-    answer = await begin_answer(answerers, ask, search.question, evidence, patience, stopwatch)
-    answer.note_earlier(rewritten, retrieved.degraded)
+    when_retrieved()
+    answer = await begin_answer(answerers, ask, rewritten, evidence, patience, stopwatch)
+    answer.degraded = (*answer.degraded, *retrieved.degraded)
     judge = ClaimJudge(parts.embedder, parts.sparse_encoder, store, search.scope)
     checker = AnswerChecker(answer.citable, judge, link_hosts=answerers.link_hosts)
     opening = Meta(request_id, search.question, search.scope.collection, answer.model)
+    stopwatch.outcome = "left"  # unless it comes to an end
     async with aclosing(answer.events(checker, request_id, opening, Sources(evidence.sources))) as events:
         async for event in events:
             with stopwatch.stage("delivery"):  # a slow client's time is not the model's

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ragstone.core.errors import EmbedderUnavailable, ExternalServiceError
+from ragstone.core.errors import EmbedderUnavailable, EngineUnavailable, ExternalServiceError
 from ragstone.core.models import Scope, Sentence, Source, Vector
 from ragstone.core.ports import Embedder, SparseEncoder, VectorStore
 from ragstone.core.text import readable
@@ -54,16 +54,24 @@ class ClaimJudge:
     scope: Scope
 
     async def judge(self, claim: str, source: Source) -> Support:
-        """The support that `source` gives to `claim`. An embedder that fails is done without."""
+        """The support that `source` gives to `claim`. An embedder that fails is done without, and so is a store: all
+        words then weigh the same."""
         found = find_verbatim(claim, source)
         if found is not None:
             return found
         if not source.sentences or len(claim) > LONGEST_WEIGHED:
             return unsupported_by(source)
         plain = revealed(claim)
-        weights = await term_weights(self.store, self.scope, self.sparse_encoder.encode_query(plain))
+        weights = await self._weights(plain)
         vector = await self._vector(plain) if has_vectors(source) else None
         return measure_support(plain, vector, weights, source, self.sparse_encoder)
+
+    async def _weights(self, claim: str) -> Mapping[int, float]:
+        tokens = self.sparse_encoder.encode_query(claim)
+        try:
+            return await term_weights(self.store, self.scope, tokens)
+        except (EngineUnavailable, ExternalServiceError):
+            return dict.fromkeys(tokens.indices, 1.0)
 
     async def _vector(self, claim: str) -> Vector | None:
         try:

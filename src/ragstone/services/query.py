@@ -1,8 +1,9 @@
 """Questions: search, and answers as events."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Self
 
 from ragstone.core.answers import Answer, fold
 from ragstone.core.deadline import Deadline
@@ -19,8 +20,8 @@ from ragstone.pipelines.retrieval import (
 )
 from ragstone.pipelines.searching import Search
 
-MAX_ACTIVE = 256  # questions up to their answer's first piece: about two seconds of work on two cores
-MAX_OPEN = 2_000  # answers being written; each waits for its model and costs next to nothing meanwhile
+MAX_ACTIVE = 256  # searches at work, those for answers included: about two seconds of work on two cores
+MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        self._active = _Places(MAX_ACTIVE, "questions are being worked on")
+        self._active = _Places(MAX_ACTIVE, "searches are being worked on")
         self._open = _Places(MAX_OPEN, "answers are being written")
 
     async def search(
@@ -68,7 +69,7 @@ class QueryService:
     ) -> Retrieved:
         """Sources in order. Raises CollectionNotFound, DeadlineExceeded, Unavailable and ExternalServiceError kinds."""
         deadline = self._deadline(timeout_s)
-        async with self._active.taken():
+        with self._active.taken():
             return await retrieve_documents(self._parts, search, deadline=deadline, stopwatch=stopwatch)
 
     async def answer(
@@ -108,14 +109,17 @@ class QueryService:
         self, ask: Ask, provider: str | None, patience: Patience, request_id: str, stopwatch: Stopwatch
     ) -> AsyncGenerator[AnswerEvent, None]:
         answerers = Answerers(self._chosen(provider, ask.model), self._fallback, self._link_hosts)
-        async with self._open.taken():
+        with self._open.taken(), self._active.taken() as searching:
             events = retrieve_documents_streaming(
-                self._parts, answerers, ask, patience=patience, request_id=request_id, stopwatch=stopwatch
+                self._parts,
+                answerers,
+                ask,
+                patience=patience,
+                request_id=request_id,
+                stopwatch=stopwatch,
+                when_retrieved=searching.give_back,
             )
             async with aclosing(events):
-                async with self._active.taken():
-                    first = await anext(events)
-                yield first
                 async for event in events:
                     yield event
 
@@ -140,16 +144,30 @@ class _Places:
     """So many at once; whoever comes beyond is told at once."""
 
     def __init__(self, most: int, meaning: str):
-        self._most = most
-        self._meaning = meaning
-        self._taken = 0
+        self.most = most
+        self.meaning = meaning
+        self.count = 0
 
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        if self._taken >= self._most:
-            raise Unavailable(f"{self._most} {self._meaning}; try again in a moment")
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+    def taken(self) -> "_Place":
+        if self.count >= self.most:
+            raise Unavailable(f"{self.most} {self.meaning}; try again in a moment")
+        self.count += 1
+        return _Place(self)
+
+
+class _Place:
+    """Given back once, early or at the end of the block."""
+
+    def __init__(self, places: _Places):
+        self._places: _Places | None = places
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        if self._places is not None:
+            self._places.count -= 1
+            self._places = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 import anyio.lowlevel
@@ -27,6 +28,9 @@ from ragstone.vendors.statuses import failure_of_status, requested_wait_s
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_BODY_BYTES = 8 * 1024 * 1024  # twice the longest honest one: 64 vectors of 3,072 numbers in decimal
+MAX_STREAM_BYTES = (
+    256 * 1024 * 1024
+)  # nothing of it is kept; at 300 bytes a token far more than any answer has
 MAX_FAILURE_BYTES = 64 * 1024  # of the body of a refusal, which is read only to keep the connection
 CONNECT_WITHIN_S = 5.0
 _NO_KEY = "none"  # servers on one's own machine need no key, the SDK does
@@ -63,7 +67,8 @@ def is_openai(base_url: str | None) -> bool:
 
 
 def build_client(*, api_key: str | None, base_url: str | None, timeout_s: float) -> openai.AsyncOpenAI:
-    """A client that tries once, follows no redirect, and reads at most MAX_BODY_BYTES of an answer.
+    """A client that tries once, follows no redirect, and reads at most MAX_BODY_BYTES of an answer that is no stream.
+    Proxies of the environment are used, except for this machine.
 
     `timeout_s` bounds each wait: for a connection (at most 5 s), for the headers, and between two pieces of a body.
     Blocks for a quarter of a second, which the first call would else take: call it off the event loop. Of the SDK's
@@ -116,6 +121,13 @@ def _checked_url(base_url: str) -> httpx2.URL:
     return url
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _checked_key(api_key: str | None) -> str:
     key = (api_key or _NO_KEY).strip()
     if not (key.isascii() and key.isprintable() and key):
@@ -134,6 +146,7 @@ def _build_http_client(url: httpx2.URL, timeout_s: float) -> httpx2.AsyncClient:
             max_connections=None, max_keepalive_connections=100
         ),  # callers bound their requests
         verify=_tls_context(),
+        trust_env=not _is_loopback(url.host),  # a proxy must not see what is meant for this machine
         follow_redirects=False,
         auth=(url.username, url.password) if url.userinfo else None,
         event_hooks={"response": [_bound_body]},
@@ -151,16 +164,20 @@ async def _bound_body(response: httpx2.Response) -> None:
     if is_compressed:
         del response.headers["content-encoding"]  # nobody reads the body of a failure: let it stay compressed
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _BoundedBody(response.stream, is_failure=not response.is_success)
+    is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+    most_bytes = MAX_STREAM_BYTES if is_stream else MAX_BODY_BYTES
+    if not response.is_success:
+        most_bytes = MAX_FAILURE_BYTES
+    response.stream = _BoundedBody(response.stream, most_bytes=most_bytes, is_failure=not response.is_success)
 
 
 class _BoundedBody(httpx2.AsyncByteStream):
     """A body up to its limit; beyond it, that of a failure just ends."""
 
-    def __init__(self, inner: httpx2.AsyncByteStream, *, is_failure: bool):
+    def __init__(self, inner: httpx2.AsyncByteStream, *, most_bytes: int, is_failure: bool):
         self._inner = inner
         self._is_failure = is_failure
-        self._left = MAX_FAILURE_BYTES if is_failure else MAX_BODY_BYTES
+        self._left = most_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts: Any = self._inner.__aiter__()

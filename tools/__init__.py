@@ -1,0 +1,1 @@
+"""Programs that write what the documentation generates from the code."""
