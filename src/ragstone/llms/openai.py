@@ -54,15 +54,16 @@ class OpenAILLM:
         await self._client.close()
 
     def _ask(self, prompt: Prompt) -> Any:
-        wanted: dict[str, Any] = {"temperature": prompt.temperature, self._limit_name: prompt.max_tokens}
+        """All as `extra_body`: checking the types of messages that are strings costs the SDK 0.6 ms a call."""
+        body = {
+            "messages": as_sent(prompt.messages),
+            "stream_options": {"include_usage": True},
+            "temperature": prompt.temperature,
+            self._limit_name: prompt.max_tokens,
+        }
+        given = {name: value for name, value in body.items() if value is not None}
         chat: Any = self._client.chat.completions.with_streaming_response
-        return chat.create(
-            model=prompt.model or self.models[0],
-            messages=as_sent(prompt.messages),
-            stream=True,
-            stream_options={"include_usage": True},
-            **{name: value for name, value in wanted.items() if value is not None},
-        )
+        return chat.create(model=prompt.model or self.models[0], messages=[], stream=True, extra_body=given)
 
 
 async def _pieces(response: Any, reply: Reply) -> AsyncGenerator[str, None]:

@@ -126,8 +126,9 @@ class BegunAnswer:
                 yield event
             try:
                 async for event in written:
-                    self.stopwatch.mark("first_token")
-                    self._rest = self._rest or self.patience.once_begun()
+                    if self._rest is None:
+                        self.stopwatch.mark("first_token")
+                        self._rest = self.patience.once_begun()
                     yield event
             except RagstoneError as error:
                 failure = self._broken(error)
@@ -171,6 +172,8 @@ class BegunAnswer:
             yield event
 
     async def _in_time(self, checker: AnswerChecker, text: str) -> list[Token | Cited]:
+        if not checker.may_wait_for(text):
+            return await checker.feed(text)
         bound = self._bound
         try:
             async with bound.timeout() as scope:

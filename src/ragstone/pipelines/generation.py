@@ -28,6 +28,7 @@ PARTS_AT_ONCE = (
     128  # parts of one piece, some 5 ms, before others have their turn: a piece may be thousands of marks
 )
 
+AT_ONCE = 10_000  # characters without a mark are read in a few milliseconds
 _LONGEST_LEAD_IN = 80  # characters
 _CLOSING = re.compile(r"[.,;:!?…)\]}\"'”’»*_。，；：！？、]*\s*")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -85,6 +86,10 @@ class AnswerChecker:
             else:
                 events += await self._cite(part)
         return events
+
+    def may_wait_for(self, piece: str) -> bool:
+        """Whether feeding this piece may take time: only the end of a mark, or very much text, leads to work."""
+        return "]" in piece or "】" in piece or len(piece) > AT_ONCE
 
     def finish(self) -> list[Token | Cited]:
         """What was held back, once no more can come."""
