@@ -38,10 +38,8 @@ class Inside:
         scope, where = Scope(collection=collection), None if left_out is None else parse_filter(left_out)
         search = Search(scope, question, TOP_K, where=where, with_sentences=True)
         retrieved = await self._retrieve(search)
-        encoder, store = self.adapters.sparse_encoder, self.adapters.store
-        return await gather_evidence(
-            encoder, store, scope, retrieved.question, retrieved.sources, where=where
-        )
+        encoder = self.adapters.sparse_encoder
+        return gather_evidence(encoder, retrieved.weights, retrieved.question, retrieved.sources)
 
     async def _retrieve(self, search: Search) -> Retrieved:
         return await retrieve_documents(

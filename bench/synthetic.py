@@ -100,11 +100,16 @@ def _points(
             index, start, start + len(paragraph.text), paragraph.text, _title(number), sentences=sentences
         )
         spans = pack_spans(_unit_rows(random, len(sentences), adapters.embedder.dimension))
+        tokens = [paragraph.sparse.indices] * len(
+            sentences
+        )  # of the length that a search must carry, or more
         yield Point(
             id=point_id(task.document_id, task.version, index),
             dense=_unit_rows(random, 1, adapters.embedder.dimension)[0],
             sparse=paragraph.sparse,
-            payload=chunk_payload(task, chunk, title=_title(number), key=f"{number}-{index}", spans=spans),
+            payload=chunk_payload(
+                task, chunk, title=_title(number), key=f"{number}-{index}", spans=spans, tokens=tokens
+            ),
         )
         start += len(paragraph.text) + 2
 

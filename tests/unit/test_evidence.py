@@ -28,7 +28,8 @@ async def weigh(question: str, *sources: Source, dense: bool = True) -> Evidence
     vector: Vector | None = direction(question) if dense else None
     store = cast("Any", TermWeights({"refunds": 3.0, "paid": 2.0, "are": 0.2, "within": 1.7}))
     asked = Question(question, encoder.encode_query(question), vector)
-    return await gather_evidence(encoder, store, Scope(), asked, sources, where=None)
+    weights = await term_weights(store, Scope(), asked.tokens)
+    return gather_evidence(encoder, weights, asked, sources)
 
 
 class TestGate:

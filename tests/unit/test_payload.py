@@ -15,9 +15,11 @@ from ragstone.pipelines.payload import (
     embedding_key,
     pack_spans,
     point_id,
+    sentence_tokens,
     source_of,
     unpack_spans,
 )
+from tests.words import WordEncoder
 
 CHUNK = Chunk(
     index=3,
@@ -49,7 +51,8 @@ def task(**changes: Any) -> IngestTask:
 
 
 def payload(spans: str = "") -> dict[str, Any]:
-    return chunk_payload(task(), CHUNK, title="The guide", key="k", spans=spans)
+    tokens = sentence_tokens(WordEncoder(), CHUNK)
+    return chunk_payload(task(), CHUNK, title="The guide", key="k", spans=spans, tokens=tokens)
 
 
 class TestIds:

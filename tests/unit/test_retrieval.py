@@ -40,7 +40,7 @@ from ragstone.pipelines import searching
 from ragstone.pipelines.answering import STAGES
 from ragstone.pipelines.asking import Answerer, Answerers, Ask, Patience
 from ragstone.pipelines.generation import ABSTENTIONS
-from ragstone.pipelines.payload import chunk_payload, pack_spans, point_id
+from ragstone.pipelines.payload import chunk_payload, pack_spans, point_id, sentence_tokens
 from ragstone.pipelines.retrieval import (
     RetrievalParts,
     Retrieved,
@@ -122,7 +122,8 @@ def _point(document_id: str, version: int, index: int, text: str, metadata: dict
         datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     vector = direction(text)
-    payload = chunk_payload(task, chunk, title="T", key="k", spans=pack_spans(vector[None, :]))
+    tokens = sentence_tokens(WordEncoder(), chunk)
+    payload = chunk_payload(task, chunk, title="T", key="k", spans=pack_spans(vector[None, :]), tokens=tokens)
     return Point(point_id(document_id, version, index), vector, WordEncoder().encode_document(text), payload)
 
 

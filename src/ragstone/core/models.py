@@ -419,14 +419,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a source: offsets in the document's text, its stored vector (zeros if none), and how well it
-    answers the question (0..1, see pipelines.evidence)."""
+    """A sentence of a source: offsets in the document's text, its stored vector (zeros if none), how well it answers
+    the question (0..1, see pipelines.evidence), and its token ids where they were stored."""
 
     start: int
     end: int
     text: str
     vector: Vector
     score: float = 0.0
+    tokens: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

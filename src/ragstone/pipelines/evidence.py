@@ -51,19 +51,13 @@ class Evidence:
     abstention: str | None
 
 
-async def gather_evidence(
-    encoder: SparseEncoder,
-    store: VectorStore,
-    scope: Scope,
-    question: Question,
-    sources: Sequence[Source],
-    *,
-    where: Filter | None,
+def gather_evidence(
+    encoder: SparseEncoder, weights: Mapping[int, float], question: Question, sources: Sequence[Source]
 ) -> Evidence:
-    """Score every sentence of the best sources and decide whether to answer at all."""
+    """Score every sentence of the best sources and decide whether to answer at all. `weights` are those of the
+    question's tokens (`term_weights`)."""
     if not sources:
         return Evidence((), 0.0, "no_results")
-    weights = await term_weights(store, scope, question.tokens, where=where)
     considered = [_Features.of(encoder, question, source, weights) for source in sources[:CONSIDERED]]
     confidence = _confidence(question, considered)
     scored = tuple(features.scored_source() for features in considered)
@@ -83,6 +77,11 @@ def share(weights: Mapping[int, float], present: frozenset[int]) -> float:
     """Part of the terms' whole weight that is present, 0..1."""
     total = sum(weights.values())
     return sum(weight for token, weight in weights.items() if token in present) / total if total else 0.0
+
+
+def tokens_of(encoder: SparseEncoder, sentence: Sentence) -> frozenset[int]:
+    """The sentence's token ids, as they were stored or found now."""
+    return encoder.token_ids(sentence.text) if sentence.tokens is None else sentence.tokens
 
 
 def has_vectors(source: Source) -> bool:
@@ -113,7 +112,7 @@ class _Features:
         cls, encoder: SparseEncoder, question: Question, source: Source, weights: Mapping[int, float]
     ) -> "_Features":
         sentences = source.sentences
-        tokens = [encoder.token_ids(sentence.text) for sentence in sentences]
+        tokens = [tokens_of(encoder, sentence) for sentence in sentences]
         title = encoder.token_ids(" ".join((source.title, *source.heading)))
         around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
@@ -136,7 +135,8 @@ class _Features:
         """The source with its sentences' scores filled in."""
         pairs = zip(self.source.sentences, self.scores(), strict=True)
         scored = tuple(
-            Sentence(part.start, part.end, part.text, part.vector, float(score)) for part, score in pairs
+            Sentence(part.start, part.end, part.text, part.vector, float(score), part.tokens)
+            for part, score in pairs
         )
         return replace(self.source, sentences=scored)
 

@@ -25,7 +25,7 @@ from ragstone.core.models import (
 from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id
+from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id, sentence_tokens
 
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
 BATCH_LIMIT_S = 300.0  # for a batch's embeddings, retries included; then the job waits its turn again
@@ -180,5 +180,12 @@ def _point(
         id=point_id(task.document_id, task.version, chunk.index),
         dense=dense,
         sparse=parts.sparse_encoder.encode_document(chunk.embedding_text),
-        payload=chunk_payload(task, chunk, title=title, key=key, spans=spans),
+        payload=chunk_payload(
+            task,
+            chunk,
+            title=title,
+            key=key,
+            spans=spans,
+            tokens=sentence_tokens(parts.sparse_encoder, chunk),
+        ),
     )

@@ -1,20 +1,21 @@
 """From a question to numbered sources, and to the events of an answer."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import RagstoneError, UpstreamGarbled
-from ragstone.core.models import AnswerEvent, Meta, Source, Sources, Vector
+from ragstone.core.models import AnswerEvent, Meta, Source, Sources, SparseVector, Vector
 from ragstone.core.ports import Embedder, SparseEncoder
 from ragstone.core.retry import Dependency, is_outage
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.answering import begin_answer
 from ragstone.pipelines.asking import Answerers, Ask, Patience
 from ragstone.pipelines.conversation import stand_alone_question
-from ragstone.pipelines.evidence import Question, gather_evidence
+from ragstone.pipelines.evidence import Question, gather_evidence, term_weights
 from ragstone.pipelines.generation import AnswerChecker
 from ragstone.pipelines.searching import Index, Search, find_sources
 from ragstone.pipelines.support import ClaimJudge
@@ -35,10 +36,12 @@ class RetrievalParts:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Sources in order, the question's encodings for whoever weighs them, and the legs that are missing."""
+    """Sources in order, the question's encodings and the weights of its terms for whoever is to answer (empty where
+    none is), and the legs that are missing."""
 
     sources: tuple[Source, ...]
     question: Question
+    weights: Mapping[int, float]
     degraded: tuple[str, ...] = ()
 
 
@@ -56,10 +59,21 @@ async def retrieve_documents(
         degraded = () if vector is not None else ("dense",)
     tokens = parts.sparse_encoder.encode_query(search.question)
     with stopwatch.stage("search"):
-        sources = await parts.searching.call(
-            lambda: find_sources(parts.index, search, vector, tokens), deadline=deadline, stopwatch=stopwatch
+        sources, weights = await parts.searching.call(
+            lambda: _search(parts.index, search, vector, tokens), deadline=deadline, stopwatch=stopwatch
         )
-    return Retrieved(tuple(sources), Question(search.question, tokens, vector), degraded)
+    return Retrieved(tuple(sources), Question(search.question, tokens, vector), weights, degraded)
+
+
+async def _search(
+    index: Index, search: Search, vector: Vector | None, tokens: SparseVector
+) -> tuple[list[Source], Mapping[int, float]]:
+    """Both at once: the weights need nothing of what is found."""
+    finding = find_sources(index, search, vector, tokens)
+    if not search.with_sentences:
+        return await finding, {}
+    weighing = term_weights(index.store, search.scope, tokens, where=search.where)
+    return await asyncio.gather(finding, weighing)
 
 
 async def retrieve_documents_streaming(
@@ -80,24 +94,14 @@ async def retrieve_documents_streaming(
     rewritten = await stand_alone_question(answerers, ask, patience.deadline, stopwatch)
     search = replace(ask.search, question=rewritten.question, with_sentences=True)
     retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
-    store = parts.index.store
     with stopwatch.stage("evidence"):
-        evidence = await parts.searching.call(
-            lambda: gather_evidence(
-                parts.sparse_encoder,
-                store,
-                search.scope,
-                retrieved.question,
-                retrieved.sources,
-                where=search.where,
-            ),
-            deadline=patience.deadline,
-            stopwatch=stopwatch,
+        evidence = gather_evidence(
+            parts.sparse_encoder, retrieved.weights, retrieved.question, retrieved.sources
         )
     when_retrieved()
     answer = await begin_answer(answerers, ask, rewritten, evidence, patience, stopwatch)
     answer.degraded = (*answer.degraded, *retrieved.degraded)
-    judge = ClaimJudge(parts.embedder, parts.sparse_encoder, store, search.scope)
+    judge = ClaimJudge(parts.embedder, parts.sparse_encoder, parts.index.store, search.scope)
     checker = AnswerChecker(answer.citable, judge, link_hosts=answerers.link_hosts)
     opening = Meta(request_id, search.question, search.scope.collection, answer.model)
     stopwatch.outcome = "left"  # unless it comes to an end

@@ -18,7 +18,7 @@ from ragstone.core.models import Scope, Sentence, Source, Vector
 from ragstone.core.ports import Embedder, SparseEncoder, VectorStore
 from ragstone.core.text import readable
 from ragstone.pipelines.active_content import revealed
-from ragstone.pipelines.evidence import has_vectors, share, term_weights
+from ragstone.pipelines.evidence import has_vectors, share, term_weights, tokens_of
 
 SUPPORTED_FROM = 0.45  # flags 94-100 % of changed numbers, 99-100 % of random, 60-79 % of the best other passages; 0-8 % of true ones
 
@@ -105,8 +105,10 @@ def measure_support(
     the words alone are weighed."""
     candidates = _with_neighbours(source.sentences)
     cosines = [0.0 if vector is None else _cosine(vector, part) for part in candidates]
+    tokens = {id(sentence): tokens_of(encoder, sentence) for sentence in source.sentences}
     overlaps = [
-        share(weights, encoder.token_ids(" ".join(sentence.text for sentence in part))) for part in candidates
+        share(weights, frozenset[int]().union(*(tokens[id(sentence)] for sentence in part)))
+        for part in candidates
     ]
     score = max(overlaps) if vector is None else 0.5 * max(0.0, *cosines) + 0.5 * max(overlaps)
     if set(_NUMBER.findall(claim)) - set(_NUMBER.findall(source.text)):
