@@ -133,10 +133,8 @@ async def _frames(
     begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain
 ) -> AsyncIterator[bytes]:
     async with aclosing(events):
-        number = 0
-        for event in begun:
-            number += 1
-            yield encode_event(event, number)
+        yield b"".join(encode_event(event, number) for number, event in enumerate(begun, start=1))
+        number, event = len(begun), begun[-1]
         while not isinstance(event, Done | Failed):
             event = await drain.next_event(events)
             number += 1
