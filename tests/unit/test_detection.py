@@ -1,9 +1,12 @@
 import random
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from ragstone.core.errors import UnsupportedMediaType
 from ragstone.parsers.detection import HEAD_BYTES, detect
+from ragstone.parsers.zip_kinds import zip_kind
 
 PAGE = b"<!doctype html><html><body><p>Hello</p></body></html>"
 
@@ -45,9 +48,19 @@ def test_kind_of_text(head: bytes, filename: str | None, declared: str | None, m
     [
         (b"%PDF-1.7\n%\xe2\xe3", "application/pdf"),
         (b"\0\0\0\xff" * 20 + b"%PDF-1.4", "application/pdf"),
-        (b"PK\x03\x04\x14\0", "application/zip"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
         (b"{\\rtf1\\ansi Hello}", "application/rtf"),
+    ],
+)
+def test_formats_are_known_under_any_name(head: bytes, found: str) -> None:
+    assert detect(head, "innocent.txt", "text/plain") == found
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"PK\x03\x04\x14\0", "application/zip"),
+        (b"\x1f\x8b\x08\0", "application/gzip"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff\xe0", "image/jpeg"),
         (b"\x7fELF\x02\x01", "application/x-executable"),
@@ -56,11 +69,77 @@ def test_kind_of_text(head: bytes, filename: str | None, declared: str | None, m
         (random.Random(7).randbytes(HEAD_BYTES), "."),
     ],
 )
-def test_binary_content_is_refused_under_any_name(head: bytes, found: str) -> None:
-    with pytest.raises(
-        UnsupportedMediaType, match=f"{found}.*supported: text/html, text/markdown, text/plain"
-    ):
+def test_other_binary_content_is_refused_under_any_name(head: bytes, found: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match=f"{found}.*supported: application/epub.*text/plain"):
         detect(head, "innocent.txt", "text/plain")
+
+
+class TestArchives:
+    """Office documents and books are zip files; the names inside say which."""
+
+    def kind(self, folder: Path, members: dict[str, bytes]) -> str:
+        path = folder / "upload"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        head = path.read_bytes()[:HEAD_BYTES]
+        return detect(head, "innocent.txt", "text/plain", path)
+
+    @pytest.mark.parametrize(
+        ("member", "kind"),
+        [
+            ("word/document.xml", "wordprocessingml.document"),
+            ("xl/workbook.xml", "spreadsheetml.sheet"),
+            ("ppt/presentation.xml", "presentationml.presentation"),
+        ],
+    )
+    def test_an_office_document(self, tmp_path: Path, member: str, kind: str) -> None:
+        found = self.kind(tmp_path, {"padding": b"x" * 20_000, "[Content_Types].xml": b"", member: b""})
+
+        assert found == f"application/vnd.openxmlformats-officedocument.{kind}"
+
+    @pytest.mark.parametrize(
+        "stated",
+        [
+            "application/epub+zip",
+            "application/vnd.oasis.opendocument.text",
+            "application/vnd.oasis.opendocument.spreadsheet",
+        ],
+    )
+    def test_one_that_states_its_type(self, tmp_path: Path, stated: str) -> None:
+        assert self.kind(tmp_path, {"mimetype": stated.encode()}) == stated
+
+    @pytest.mark.parametrize("members", [{"a.txt": b"a"}, {"mimetype": b"text/evil"}, {}])
+    def test_any_other_archive_is_refused(self, tmp_path: Path, members: dict[str, bytes]) -> None:
+        with pytest.raises(UnsupportedMediaType, match="application/zip"):
+            self.kind(tmp_path, members)
+
+    def test_a_directory_beyond_all_measure_is_not_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "upload"
+        path.write_bytes(b"PK\x03\x04" + b"PK\x05\x06" + bytes(8) + b"\xff\xff\xff\x7f" + bytes(6))
+
+        assert zip_kind(path) == "application/zip"
+
+
+@pytest.mark.parametrize(
+    ("head", "filename", "declared", "media_type"),
+    [
+        (b"a,b\n1,2\n", "a.csv", None, "text/csv"),
+        (b"a\tb\n", None, "text/tab-separated-values", "text/tab-separated-values"),
+        (b' {"a": 1}', "a.json", None, "application/json"),
+        (b"not json", "a.json", None, "text/plain"),
+        (b'{"a": 1}\n', "a.ndjson", None, "application/jsonl"),
+        (b'{"cells": []}', "a.ipynb", None, "application/x-ipynb+json"),
+        (b"Title\n=====\n", "a.rst", None, "text/x-rst"),
+        (b"def f(): ...", "a.py", None, "text/x-source"),
+        (b"Hello", "a.eml", None, "message/rfc822"),
+        (b"From: a@b.example\r\nTo: c\r\nSubject: s\r\n\r\nHello", None, None, "message/rfc822"),
+        (b"From: the editor\nTo: all readers\n\nHello", "a.txt", None, "text/plain"),
+        (b"Dear\nFrom: a\nTo: b\nDate: c\n", "a.txt", None, "text/plain"),
+    ],
+)
+def test_more_kinds_of_text(head: bytes, filename: str | None, declared: str | None, media_type: str) -> None:
+    assert detect(head, filename, declared) == media_type
 
 
 def test_character_cut_at_the_end_of_the_head_is_no_damage() -> None:

@@ -135,7 +135,7 @@ async def test_unknown_type_starts_no_worker(make_pool: MakePool, path: Path) ->
     with pytest.raises(
         UnsupportedMediaType, match=r"application/pdf is not supported; supported: .*text/plain"
     ):
-        await read(pool, path, "application/pdf")
+        await read(pool, path, "image/png")
     assert workers_of(pool) == []
 
 

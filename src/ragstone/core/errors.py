@@ -11,7 +11,8 @@ RagstoneError
 ├── ExternalServiceError ── UpstreamUnavailable, UpstreamRateLimited, UpstreamTimeout, UpstreamRefused,
 │                           UpstreamGarbled, UpstreamInterrupted, ContentFiltered
 ├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
-├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing
+├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing,
+│                  Encrypted, LegacyFormat, UnsafeArchive, UnsafeXml
 └── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
 
 Each code has a heading in docs/troubleshooting.md (a test keeps this so).
@@ -302,6 +303,30 @@ class ParseLimit(IngestError):
     """Parsing hit its limit of memory, CPU, wall time or output."""
 
     code = "parse_limit"
+
+
+class Encrypted(IngestError):
+    """The document is protected by a password."""
+
+    code = "encrypted"
+
+
+class LegacyFormat(IngestError):
+    """A binary format of old office programs that is not read."""
+
+    code = "legacy_format"
+
+
+class UnsafeArchive(IngestError):
+    """An archive, or an office document, that inflates beyond all proportion."""
+
+    code = "unsafe_archive"
+
+
+class UnsafeXml(IngestError):
+    """XML with a document type declaration, which can pull in files or grow without bound."""
+
+    code = "unsafe_xml"
 
 
 class Poison(IngestError):

@@ -69,14 +69,25 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildDocument:
+    """A document inside another: an attachment, a member of an archive. `media_type` as its container declares it."""
+
+    filename: str
+    content: bytes
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """What a parser makes of bytes: the text that all offsets refer to, and its blocks in reading order."""
+    """What a parser makes of bytes: the text that all offsets refer to, its blocks in reading order, and the documents
+    that are inside it."""
 
     text: str
     blocks: tuple[Block, ...]
     title: str | None = None
     encoding: str | None = None
     pages: int | None = None
+    children: tuple[ChildDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,28 @@ from ragstone.core.registry import load_object
 
 PARSERS: Mapping[str, str] = MappingProxyType(
     {
+        "application/epub+zip": "ragstone.parsers.epub:EpubParser",
+        "application/json": "ragstone.parsers.json:JsonParser",
+        "application/jsonl": "ragstone.parsers.json:JsonLinesParser",
+        "application/pdf": "ragstone.parsers.pdf:PdfParser",
+        "application/rtf": "ragstone.parsers.rtf:RtfParser",
+        "application/vnd.ms-excel": "ragstone.parsers.sheets:WorkbookParser",
+        "application/vnd.ms-outlook": "ragstone.parsers.msg:MsgParser",
+        "application/vnd.oasis.opendocument.spreadsheet": "ragstone.parsers.sheets:WorkbookParser",
+        "application/vnd.oasis.opendocument.text": "ragstone.parsers.odt:OdtParser",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation": "ragstone.parsers.pptx:PptxParser",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "ragstone.parsers.sheets:WorkbookParser",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "ragstone.parsers.docx:DocxParser",
+        "application/x-ipynb+json": "ragstone.parsers.notebook:NotebookParser",
+        "application/x-ole-storage": "ragstone.parsers.ole:OleParser",
+        "message/rfc822": "ragstone.parsers.mail:MailParser",
+        "text/csv": "ragstone.parsers.csv:CsvParser",
         "text/html": "ragstone.parsers.html:HtmlParser",
         "text/markdown": "ragstone.parsers.markdown:MarkdownParser",
         "text/plain": "ragstone.parsers.text:TextParser",
+        "text/tab-separated-values": "ragstone.parsers.csv:CsvParser",
+        "text/x-rst": "ragstone.parsers.rst:RstParser",
+        "text/x-source": "ragstone.parsers.code:CodeParser",
     }
 )
 

@@ -1,6 +1,8 @@
 """Builds a ParsedDocument piece by piece: text, blocks and the heading path they stand under."""
 
-from ragstone.core.models import Block, BlockKind, ParsedDocument
+from collections.abc import Sequence
+
+from ragstone.core.models import Block, BlockKind, ChildDocument, Location, ParsedDocument
 from ragstone.parsers.decoding import clean, require_text
 
 BETWEEN_BLOCKS = "\n\n"
@@ -9,7 +11,8 @@ _SLICE = 65_536  # characters that are split into words at a time: a word object
 
 
 class BlockWriter:
-    """Appends blocks in reading order. The path of a heading block ends with that heading itself."""
+    """Appends blocks in reading order. The path of a heading block ends with that heading itself. `location` is the
+    place of what is added next."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -18,11 +21,17 @@ class BlockWriter:
         self._open_headings: list[tuple[int, str]] = []
         self._path: tuple[str, ...] = ()
         self.first_title: str | None = None
+        self.location = Location()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was written yet."""
         return not self._blocks
+
+    @property
+    def characters(self) -> int:
+        """How much was written."""
+        return self._length
 
     def add(self, kind: BlockKind, text: str) -> None:
         """Append a block; empty lines around it are dropped, and a blank block altogether."""
@@ -33,7 +42,7 @@ class BlockWriter:
             self._append(BETWEEN_BLOCKS)
         start = self._length
         self._append(text)
-        self._blocks.append(Block(kind, start, self._length, self._path))
+        self._blocks.append(Block(kind, start, self._length, self._path, self.location))
 
     def add_heading(self, level: int, text: str) -> None:
         """Append a heading of level 1 to 6; what follows stands under it, up to one of the same level or above."""
@@ -48,12 +57,27 @@ class BlockWriter:
             self.first_title = self._path[-1]
         self.add(BlockKind.HEADING, text)
 
-    def finish(self, *, title: str | None, encoding: str) -> ParsedDocument:
-        """The document. Without a title the first heading of level 1 is taken. Raises NoText."""
+    def close_headings(self) -> None:
+        """What follows stands under no heading: another sheet, slide or part begins."""
+        self._open_headings, self._path = [], ()
+
+    def finish(
+        self,
+        *,
+        title: str | None,
+        encoding: str | None = None,
+        pages: int | None = None,
+        children: Sequence[ChildDocument] = (),
+    ) -> ParsedDocument:
+        """The document. Without a title the first heading of level 1 is taken. Raises NoText, unless there are
+        children: an archive has no text of its own."""
         text = "".join(self._parts)
-        require_text(text)
+        if not children:
+            require_text(text)
         title = collapse_spaces(clean(title)) if title else None
-        return ParsedDocument(text, tuple(self._blocks), title=title or self.first_title, encoding=encoding)
+        return ParsedDocument(
+            text, tuple(self._blocks), title or self.first_title, encoding, pages, tuple(children)
+        )
 
     def _append(self, part: str) -> None:
         self._parts.append(part)

@@ -121,8 +121,9 @@ class ParseProcess:
             return ParseLimit(f"parsing needs more than {self._limits.cpu_s:g} s of processor time")
         if code == -signal.SIGALRM:
             return ParseLimit(_wall_message(self._limits))
-        if code == -signal.SIGABRT and b"memory allocation of" in self._complaints.result():
-            # Native code in Rust aborts where Python raises MemoryError.
+        complaint = self._complaints.result()
+        if code == -signal.SIGABRT and (not complaint or b"memory allocation of" in complaint):
+            # Native code aborts where Python raises MemoryError: Rust says so, PDFium says nothing at all.
             return ParseLimit(f"parsing needs more than {self._limits.memory_bytes // 2**20} MiB of memory")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return WorkerDied(f"the parse worker ended by {how}")

@@ -1,27 +1,116 @@
 """The media type of an upload, decided by its content. Names and declarations only tell kinds of text apart."""
 
 import re
+from pathlib import Path
 
-from ragstone.parsers import unsupported
+from ragstone.parsers import PARSERS, unsupported
 from ragstone.parsers.decoding import has_mark, wide_encoding
+from ragstone.parsers.zip_kinds import ZIP, zip_kind
 
 HEAD_BYTES = 8_192  # as much of the content as detection looks at
 
-_PLAIN, _MARKDOWN, _HTML = "text/plain", "text/markdown", "text/html"
-_MARKDOWN_SUFFIXES = frozenset((".md", ".markdown", ".mdown", ".mkd", ".mdx"))
-_MARKDOWN_TYPES = frozenset((_MARKDOWN, "text/x-markdown"))
-_HTML_SUFFIXES = frozenset((".html", ".htm", ".xhtml"))
-_HTML_TYPES = frozenset((_HTML, "application/xhtml+xml"))
+_PLAIN, _MARKDOWN, _HTML, _MAIL = "text/plain", "text/markdown", "text/html", "message/rfc822"
+_JSON_KINDS = frozenset(("application/json", "application/jsonl", "application/x-ipynb+json"))
+_KINDS_BY_SUFFIX = {
+    **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx"), _MARKDOWN),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), _HTML),
+    **dict.fromkeys((".rst", ".rest"), "text/x-rst"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "application/jsonl"),
+    ".json": "application/json",
+    ".ipynb": "application/x-ipynb+json",
+    ".csv": "text/csv",
+    **dict.fromkeys((".tsv", ".tab"), "text/tab-separated-values"),
+    ".eml": _MAIL,
+    **dict.fromkeys(
+        (
+            *(
+                ".py",
+                ".pyi",
+                ".js",
+                ".mjs",
+                ".jsx",
+                ".ts",
+                ".tsx",
+                ".java",
+                ".kt",
+                ".scala",
+                ".go",
+                ".rs",
+                ".rb",
+            ),
+            *(
+                ".c",
+                ".h",
+                ".cc",
+                ".cpp",
+                ".hpp",
+                ".cs",
+                ".swift",
+                ".m",
+                ".php",
+                ".pl",
+                ".lua",
+                ".r",
+                ".jl",
+                ".hs",
+            ),
+            *(
+                ".sh",
+                ".bash",
+                ".zsh",
+                ".ps1",
+                ".sql",
+                ".css",
+                ".scss",
+                ".vue",
+                ".ex",
+                ".exs",
+                ".erl",
+                ".clj",
+                ".dart",
+            ),
+            *(
+                ".yaml",
+                ".yml",
+                ".toml",
+                ".ini",
+                ".cfg",
+                ".conf",
+                ".tf",
+                ".gradle",
+                ".cmake",
+                ".proto",
+                ".graphql",
+            ),
+        ),
+        "text/x-source",
+    ),
+}
+_KINDS_BY_TYPE = {
+    **{kind: kind for kind in _KINDS_BY_SUFFIX.values()},
+    "text/x-markdown": _MARKDOWN,
+    "application/xhtml+xml": _HTML,
+    "application/x-ndjson": "application/jsonl",
+    "text/prs.fallenstein.rst": "text/x-rst",
+}
+_MAIL_HEADER = re.compile(
+    r"(?:from|to|cc|subject|date|received|return-path|delivered-to|message-id|mime-version|content-type|reply-to): ",
+    re.I,
+)
+_FEWEST_MAIL_HEADERS = 3  # without the name of a mail; a letter may well begin with two such lines
 
 # Formats that are no text although some of them look like it at first. (offset, beginning, what it is)
 _SIGNATURES = (
     (0, b"%PDF-", "application/pdf"),
-    (0, b"PK\x03\x04", "application/zip"),  # also docx, xlsx, pptx, odt, epub
-    (0, b"PK\x05\x06", "application/zip"),
+    (0, b"PK\x03\x04", ZIP),  # also docx, xlsx, pptx, odt, epub
+    (0, b"PK\x05\x06", ZIP),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),  # doc, xls, ppt, msg
     (0, b"{\\rtf", "application/rtf"),
     (0, b"%!PS", "application/postscript"),
     (0, b"\x1f\x8b", "application/gzip"),
+    (0, b"BZh", "application/x-bzip2"),
+    (0, b"\xfd7zXZ\0", "application/x-xz"),
+    (257, b"ustar", "application/x-tar"),
     (0, b"\x7fELF", "application/x-executable"),
     (0, b"\x89PNG", "image/png"),
     (0, b"GIF8", "image/gif"),
@@ -45,19 +134,24 @@ _MARKUP = re.compile(
 )
 
 
-def detect(head: bytes, filename: str | None, declared: str | None) -> str:
-    """The media type of content that begins with `head` (at least its first `HEAD_BYTES`, or all of it).
+def detect(head: bytes, filename: str | None, declared: str | None, path: Path | None = None) -> str:
+    """The media type of content that begins with `head` (at least its first `HEAD_BYTES`, or all of it) and lies at
+    `path`, where the names of an archive's members tell office documents apart.
 
-    Content that is no text raises UnsupportedMediaType, whatever its name. A whole HTML page is text/html under any
-    name; otherwise the file name's suffix, or the declared type, says which kind of text it is. Empty content is
-    text/plain.
+    Content that no parser reads raises UnsupportedMediaType, whatever its name. A whole HTML page is text/html under
+    any name, a mail with its usual headers is a mail; otherwise the file name's suffix, or the declared type, says
+    which kind of text it is. Empty content is text/plain.
     """
     head = head[:HEAD_BYTES]
     if not head:
         return _PLAIN
     suffix = _suffix(filename)
     if not has_mark(head) and (binary := _binary_type(head)) is not None:
-        raise unsupported(f"{binary} ({suffix})" if suffix else binary)
+        if binary == ZIP and path is not None:
+            binary = zip_kind(path)
+        if binary not in PARSERS:
+            raise unsupported(f"{binary} ({suffix})" if suffix else binary)
+        return binary
     return _kind_of_text(_readable(head), suffix, (declared or "").partition(";")[0].strip().lower())
 
 
@@ -98,13 +192,23 @@ def _guess_name(head: bytes) -> str:
 
 def _kind_of_text(head: str, suffix: str, declared: str) -> str:
     start = _PREAMBLE.match(head)
-    if start is not None and _PAGE.match(head, start.end()) is not None:
+    begins_at = start.end() if start is not None else 0
+    if _PAGE.match(head, begins_at) is not None:
         return _HTML
-    if suffix in _MARKDOWN_SUFFIXES or declared in _MARKDOWN_TYPES:
-        return _MARKDOWN
-    if (suffix in _HTML_SUFFIXES or declared in _HTML_TYPES) and _MARKUP.search(head) is not None:
-        return _HTML
-    return _PLAIN
+    kind = _KINDS_BY_SUFFIX.get(suffix) or _KINDS_BY_TYPE.get(declared, _PLAIN)
+    if kind == _HTML and _MARKUP.search(head) is None:
+        return _PLAIN
+    if kind in _JSON_KINDS and not head.lstrip().startswith(("{", "[")):
+        return _PLAIN
+    return _MAIL if kind == _PLAIN and _is_mail(head) else kind
+
+
+def _is_mail(head: str) -> bool:
+    """Whether it begins with a block of headers as mails have them."""
+    lines = head.lstrip("\r\n").replace("\r\n", "\n").partition("\n\n")[0].split("\n")
+    if _MAIL_HEADER.match(lines[0]) is None:
+        return False
+    return sum(_MAIL_HEADER.match(line) is not None for line in lines) >= _FEWEST_MAIL_HEADERS
 
 
 def _readable(head: bytes) -> str:

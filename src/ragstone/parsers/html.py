@@ -40,6 +40,7 @@ _BLOCKS = frozenset(
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset(("ul", "ol", "menu", "dir"))
 _PREFORMATTED = frozenset(("pre", "listing", "xmp", "plaintext"))
+LOWEST_LEVEL = 6  # of a heading
 _WIDEST_NESTING = 8  # levels of a list that are shown by indentation
 
 
@@ -52,7 +53,14 @@ class HtmlParser:
         encoding, tree = decoded.encoding, _tree(limit_depth(decoded.text))
         del decoded  # a large page would be in memory once more while its tree is read
         title = tree.css_first("head > title")
-        return _read(tree).finish(title=title.text() if title is not None else None, encoding=encoding)
+        writer = BlockWriter()
+        _read(tree, writer, below=0)
+        return writer.finish(title=title.text() if title is not None else None, encoding=encoding)
+
+
+def read_page(page: str, writer: BlockWriter, *, below: int = 0) -> None:
+    """Append a page that is part of a larger document. Its headings rank `below` levels lower. Raises ParseLimit."""
+    _read(_tree(limit_depth(page)), writer, below)
 
 
 def _tree(page: str) -> LexborHTMLParser:
@@ -62,13 +70,13 @@ def _tree(page: str) -> LexborHTMLParser:
         raise ParseLimit("the page needs more memory than there is") from error
 
 
-def _read(tree: LexborHTMLParser) -> BlockWriter:
+def _read(tree: LexborHTMLParser, writer: BlockWriter, below: int) -> None:
     """The page's main part, if it marks one that holds text; else all of it."""
     main, has_main = _main_part(tree)
-    writer = _Walker(skip_around=has_main).read(main)
-    if writer.is_empty and has_main:
-        return _Walker(skip_around=False).read(tree.body)
-    return writer
+    before = writer.characters
+    _Walker(writer, below, skip_around=has_main).read(main)
+    if writer.characters == before and has_main:
+        _Walker(writer, below, skip_around=False).read(tree.body)
 
 
 def _main_part(tree: LexborHTMLParser) -> tuple[LexborNode | None, bool]:
@@ -90,10 +98,11 @@ class _Walker:
     """Collects inline text until a block begins or ends, and hands it to where it belongs: a heading, a table's cell,
     a list's item or a paragraph."""
 
-    def __init__(self, *, skip_around: bool):
+    def __init__(self, writer: BlockWriter, below: int, *, skip_around: bool):
         self._skipped = _NEVER_SHOWN | _AROUND_CONTENT if skip_around else _NEVER_SHOWN
         self._skipped_roles = _ROLES_AROUND_CONTENT if skip_around else frozenset[str]()
-        self._writer = BlockWriter()
+        self._writer = writer
+        self._below = below
         self._tables = TableStack(self._writer.add)
         self._text: list[str] = []
         self._heading = 0
@@ -102,7 +111,7 @@ class _Walker:
         self._list_lines: list[str] = []
         self._marker = ""
 
-    def read(self, root: LexborNode | None) -> BlockWriter:
+    def read(self, root: LexborNode | None) -> None:
         """Walk the tree below `root`, depth first, without recursion."""
         open_nodes: list[tuple[LexborNode, str]] = []
         node = root
@@ -120,7 +129,6 @@ class _Walker:
             node = node.next if open_nodes else None
         self._end_block()
         self._end_list()
-        return self._writer
 
     def _is_shown(self, node: LexborNode, tag: str) -> bool:
         if tag in self._skipped:
@@ -167,7 +175,9 @@ class _Walker:
             self._end_block()
             return
         level, self._heading = self._heading, 0
-        self._writer.add_heading(level, self._take_text().strip(_HEADING_MARKS + "\n"))
+        self._writer.add_heading(
+            min(level + self._below, LOWEST_LEVEL), self._take_text().strip(_HEADING_MARKS + "\n")
+        )
 
     def _enter_preformatted(self, node: LexborNode, tag: str) -> None:
         self._preformatted += 1

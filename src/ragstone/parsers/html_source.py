@@ -48,11 +48,14 @@ def declared_encoding(content: bytes) -> str | None:
     """The encoding that a meta element or an XML declaration names, as Python's codec; None if there is none that a
     page may have."""
     found = _DECLARED.search(content[:_DECLARATION_BYTES])
-    if found is None:
-        return None
+    return encoding_named((found[1] or found[2]).decode("ascii")) if found is not None else None
+
+
+def encoding_named(name: str) -> str | None:
+    """The encoding that a page or a mail means by this name, as Python's codec; None if there is none."""
     try:
-        name = codecs.lookup((found[1] or found[2]).decode("ascii")).name
-    except LookupError:
+        name = codecs.lookup(name).name
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
         return None
     name = _MEANT.get(name, name)
     return name if name in _HONOURED else None

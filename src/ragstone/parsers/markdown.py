@@ -33,17 +33,22 @@ class MarkdownParser:
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText."""
         decoded = decode(content)
-        return _Scanner(decoded.text).document(decoded.encoding)
+        return _Scanner(decoded.text, BlockWriter()).document(decoded.encoding)
+
+
+def write_markdown(source: str, writer: BlockWriter) -> None:
+    """Append the blocks of clean Markdown, under the headings that are open in `writer`."""
+    _Scanner(source, writer).scan()
 
 
 class _Scanner:
     """Goes through the lines once; `_paragraph` and `_list` hold what may still go on, never both."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, writer: BlockWriter):
         self._references = frozenset(normal_label(label) for label in _DEFINITION.findall(text))
         self._lines = text.split("\n")
         self._at = 0
-        self._writer = BlockWriter()
+        self._writer = writer
         self._paragraph: list[str] = []
         self._list = ListBuffer()
         self._not_below: set[str] = set()
@@ -51,10 +56,14 @@ class _Scanner:
     def document(self, encoding: str) -> ParsedDocument:
         """Scan to the end. Raises NoText."""
         title = self._front_matter()
+        self.scan()
+        return self._writer.finish(title=title, encoding=encoding)
+
+    def scan(self) -> None:
+        """Write the blocks of all lines that are left."""
         while self._at < len(self._lines):
             self._take(self._lines[self._at].expandtabs(4))
         self._end_open()
-        return self._writer.finish(title=title, encoding=encoding)
 
     def _front_matter(self) -> str | None:
         """Skip the metadata that opens the file, and return its title."""

@@ -35,7 +35,9 @@ PURGE_WAIT_S = 5.0  # a delete answers 200 when the purge was read back within i
 class Detector(Protocol):
     """Media type by content; raises UnsupportedMediaType."""
 
-    def __call__(self, head: bytes, filename: str | None, declared: str | None) -> str:
+    def __call__(
+        self, head: bytes, filename: str | None, declared: str | None, path: Path | None = None
+    ) -> str:
         """See parsers.detection."""
         ...
 
@@ -100,7 +102,9 @@ class DocumentService:
     async def upload_file(self, received: ReceivedFile, fields: UploadFields) -> Acceptance:
         """Durable when it returns: bytes first, then the row. The spooled file is taken over. Raises
         UnsupportedMediaType, CollectionNotFound, QueueFull."""
-        media_type = self._detect(received.head, received.filename, received.declared_type)
+        media_type = await asyncio.to_thread(
+            self._detect, received.head, received.filename, received.declared_type, received.path
+        )
         upload = NewUpload(
             scope=fields.scope,
             sha256=received.sha256,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ragstone.core.errors import NoText
+from ragstone.core.errors import IngestError, NoText
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.core.ports import Parser
 
@@ -50,13 +50,17 @@ class ParserContract:
         assert parsed.text.encode().decode() == parsed.text
         assert not set(parsed.text) & {"\0", "\r", "\x1b", "\u2028"}
 
-    def test_encoding_is_recorded(self, parsed: ParsedDocument) -> None:
-        """The guess, if it was one, can be looked up."""
-        assert parsed.encoding
-
     def test_parsing_is_deterministic(self, parser: Parser, document: bytes) -> None:
         """Running a job again gives the same offsets."""
         assert parser.parse(document) == parser.parse(document)
+
+
+class TextParserContract(ParserContract):
+    """Besides, for formats that are text themselves."""
+
+    def test_encoding_is_recorded(self, parsed: ParsedDocument) -> None:
+        """The guess, if it was one, can be looked up."""
+        assert parsed.encoding
 
     @pytest.mark.parametrize("content", [b"", b" \n\t\r\n ", "\u200b\ufeff\u00a0".encode(), b"\0\0"])
     def test_document_without_text_is_refused(self, parser: Parser, content: bytes) -> None:
@@ -69,3 +73,36 @@ class ParserContract:
         """Bytes that are lost or wrong spoil their own place only."""
         damaged = document[: len(document) // 2] + b"\xff\xfe\x00" + document[len(document) // 2 + cut :]
         assert parser.parse(damaged).text.strip()
+
+
+class BinaryParserContract(ParserContract):
+    """Besides, for formats with a structure that can break."""
+
+    @pytest.mark.parametrize("content", [b"", b" \n\t\r\n ", b"\0\0", b"no such format at all"])
+    def test_what_is_no_such_document_is_refused(self, parser: Parser, content: bytes) -> None:
+        """By name, not by a crash."""
+        with pytest.raises(IngestError):
+            parser.parse(content)
+
+    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+    def test_a_document_that_was_cut_off_gives_some_text_or_is_refused(
+        self, parser: Parser, document: bytes, share: float
+    ) -> None:
+        """As much as can be had, never a crash."""
+        try:
+            parsed = parser.parse(document[: int(len(document) * share)])
+        except IngestError:
+            return
+        assert parsed.text.strip() or parsed.children
+
+    @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+    def test_a_damaged_document_gives_some_text_or_is_refused(
+        self, parser: Parser, document: bytes, place: float
+    ) -> None:
+        """Likewise where bytes in the middle are wrong."""
+        at = int(len(document) * place)
+        try:
+            parsed = parser.parse(document[:at] + b"\xff\xfe\x00\x01" + document[at + 4 :])
+        except IngestError:
+            return
+        assert parsed.text.strip() or parsed.children
