@@ -132,9 +132,7 @@ async def test_failures_of_a_document_leave_the_worker_alone(
 
 async def test_unknown_type_starts_no_worker(make_pool: MakePool, path: Path) -> None:
     pool = make_pool()
-    with pytest.raises(
-        UnsupportedMediaType, match=r"application/pdf is not supported; supported: .*text/plain"
-    ):
+    with pytest.raises(UnsupportedMediaType, match=r"image/png is not supported; supported: .*text/plain"):
         await read(pool, path, "image/png")
     assert workers_of(pool) == []
 
