@@ -283,4 +283,10 @@ async def _ragstone(*arguments: str, cwd: Path) -> asyncio.subprocess.Process:
         env=clean_environment(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_listen_to_ctrl_c,
     )
+
+
+def _listen_to_ctrl_c() -> None:
+    """A shell ignores it in what it starts in the background, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
