@@ -29,11 +29,12 @@ from ragstone.core.models import (
     Scope,
     SparseVector,
     Vector,
+    VersionState,
 )
 from ragstone.core.sentences import sentence_spans
 from ragstone.pipelines.payload import chunk_payload, pack_spans, point_id
 from ragstone.storage.database import Database, Transaction
-from ragstone.storage.tables import VersionState, documents, jobs, title_key, versions
+from ragstone.storage.tables import documents, jobs, title_key, versions
 
 SCOPE = Scope()
 BATCH = 500

@@ -1,7 +1,8 @@
 """Points in a dictionary: a vector store for tests of what stands above one, with an outage that can be switched on."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,12 @@ class MemoryStore:
             for point in self.points.values()
             if point.payload["tenant_id"] == scope.tenant_id and point.payload["embedding_key"] in keys
         }
+
+    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the port."""
+        self._require_up()
+        for point in list(self._select(scope, None, list(payloads))):
+            self.points[point.id] = replace(point, payload=payloads[point.id])
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""

@@ -20,11 +20,14 @@ from ragstone.pipelines.ingestion import IngestParts
 from ragstone.pipelines.retrieval import RetrievalParts
 from ragstone.pipelines.searching import Index
 from ragstone.queues.in_process import InProcessQueue
+from ragstone.services.changes import ChangeService
 from ragstone.services.collections import CollectionService
 from ragstone.services.consistency import Consistency, ConsistencyService
 from ragstone.services.documents import DocumentService
 from ragstone.services.health import HealthService
 from ragstone.services.ingestion import IngestService
+from ragstone.services.jobs import JobService
+from ragstone.services.payloads import PayloadWriter
 from ragstone.services.purging import Purger
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.switching import VersionSwitch
@@ -67,6 +70,8 @@ class Container:
     manifest: Manifest
     documents: DocumentService
     collections: CollectionService
+    changes: ChangeService
+    jobs: JobService
     query: QueryService
     health: HealthService
     consistency: ConsistencyService
@@ -171,15 +176,19 @@ async def _start_services(
     )
 
     def after_switch() -> None:
-        """Replaced versions wait for their purge, versions given back for another try."""
+        """Replaced versions wait for their purge, versions given back and parts for their turn, changed words for
+        being written."""
         purger.wake()
+        payloads.wake()
         queue.wake()
 
     switch = VersionSwitch(store, manifest, switched=after_switch)
     queue = InProcessQueue(manifest, IngestService(parts, manifest, switch).run)
     purger = Purger(store, manifest, blobs, queue)
+    payloads = PayloadWriter(store, manifest)
     for worker in (
         purger,
+        payloads,
         switch,
         queue,
     ):  # stopped in reverse: no new work, then the last switch, then purges
@@ -193,6 +202,8 @@ async def _start_services(
         manifest=manifest,
         documents=DocumentService(manifest, blobs, store, queue, purger, detect=detect),
         collections=CollectionService(manifest, purger),
+        changes=ChangeService(manifest, blobs, queue, payloads, detect=detect),
+        jobs=JobService(manifest, queue),
         query=QueryService(
             retrieval,
             answerers,

@@ -30,7 +30,7 @@ class TestRoutes:
         [
             ("GET", "/query"),
             ("PUT", "/documents"),
-            ("PATCH", "/documents/x"),
+            ("PATCH", "/documents"),
             ("POST", "/health"),
             ("TRACE", "/search"),
         ],

@@ -16,6 +16,11 @@ ROUTES = {
     ("post", "/search"),
     ("post", "/documents"),
     ("get", "/documents"),
+    ("delete", "/documents"),
+    ("put", "/documents/{document_id}"),
+    ("patch", "/documents/{document_id}"),
+    ("get", "/documents/{document_id}/versions"),
+    ("post", "/documents/{document_id}/versions/{version}/restore"),
     ("get", "/documents/{document_id}"),
     ("get", "/documents/{document_id}/content"),
     ("get", "/documents/{document_id}/text"),
@@ -26,7 +31,11 @@ ROUTES = {
     ("get", "/collections"),
     ("get", "/collections/{name}"),
     ("delete", "/collections/{name}"),
+    ("get", "/jobs"),
     ("get", "/jobs/{job_id}"),
+    ("get", "/jobs/{job_id}/events"),
+    ("post", "/jobs/{job_id}/cancel"),
+    ("post", "/jobs/{job_id}/retry"),
     ("get", "/health"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
@@ -95,6 +104,9 @@ def test_every_reply_has_a_model(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         success, *_ = [status for status in operation["responses"] if status < "300"]
         content = operation["responses"][success]["content"]
+        if path.endswith("/events"):
+            assert content["text/event-stream"]["schema"], (method, path)
+            continue
         if path.endswith(("/content", "/text", "/metrics")):
             continue
         assert content["application/json"]["schema"], (method, path)
@@ -122,16 +134,16 @@ def test_every_schema_is_referred_to(document: dict[str, Any]) -> None:
 
 
 def test_every_request_body_has_an_example(document: dict[str, Any]) -> None:
-    for name in ("QueryRequest", "SearchRequest", "CollectionRequest", "TextUpload"):
+    for name in ("QueryRequest", "SearchRequest", "CollectionRequest", "TextUpload", "DocumentPatchModel"):
         assert document["components"]["schemas"][name]["examples"], name
 
 
 def test_examples_of_requests_are_valid(document: dict[str, Any]) -> None:
-    from ragstone.api.schemas.documents import CollectionRequest, TextUpload
+    from ragstone.api.schemas.documents import CollectionRequest, DocumentPatchModel, TextUpload
     from ragstone.api.schemas.query import FILTER_EXAMPLE, QueryRequest, SearchRequest
     from ragstone.core.filters import parse_filter
 
-    for model in (QueryRequest, SearchRequest, CollectionRequest, TextUpload):
+    for model in (QueryRequest, SearchRequest, CollectionRequest, TextUpload, DocumentPatchModel):
         for example in document["components"]["schemas"][model.__name__]["examples"]:
             model.model_validate(example)
     parse_filter(FILTER_EXAMPLE)

@@ -292,7 +292,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "fields",
         [
-            {"on_duplicate": "replace"},
+            {"on_duplicate": "overwrite"},
             {"on_duplicate": ""},
             {"collection": "No Such Name"},
             {"metadata": "[1]"},
@@ -317,7 +317,7 @@ class TestRefusals:
             {"text": " \n"},
             {"text": 5},
             {"text": "x", "metadata": {"a": {"b": 1}}},
-            {"text": "x", "on_duplicate": "error"},
+            {"text": "x", "on_duplicate": "Error"},
             {"text": "x", "tenant_id": "other"},
             [],
             "text",

@@ -203,7 +203,7 @@ class Oracle:
         text = server.http.get(f"/documents/{document['id']}/text").text
         allowed = {*known.acknowledged[-1:], *known.in_doubt}
         problems = []
-        if document["status"] not in FINAL or document["pending"] is not None:
+        if document["status"] not in FINAL or _is_in_work(document):
             problems.append(f"{source}: not settled: {document['status']}")
         if text not in allowed:
             problems.append(f"{source}: shows {text[:60]!r}, which is not what was acknowledged last")
@@ -231,13 +231,17 @@ def settle(server: CrashServer) -> list[str]:
         open_documents = [
             f"{item['source']}: {item['status']}"
             for item in documents
-            if item["status"] not in FINAL
-            or (item["pending"] or {}).get("status") in ("queued", "processing")
+            if item["status"] not in FINAL or _is_in_work(item)
         ]
         if not open_documents:
             return []
         time.sleep(POLL_S)
     return [f"not settled: {item}" for item in open_documents]
+
+
+def _is_in_work(document: Mapping[str, Any]) -> bool:
+    """Whether a newer version is; one that failed or was cancelled stays listed."""
+    return (document["pending"] or {}).get("status") in ("queued", "processing")
 
 
 def _all_documents(server: CrashServer) -> Iterator[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ragstone.pipelines import ingestion
-from ragstone.services import consistency, purging, switching
+from ragstone.services import consistency, payloads, purging, switching
 from ragstone.storage import blobs, manifest
 from ragstone.vectorstores import edge_engine
 from tests.crash.at_rest import consistency_violations
@@ -21,7 +21,7 @@ UNVISITED = {
 }
 POINTS = [
     point
-    for module in (blobs, manifest, ingestion, switching, purging, consistency, edge_engine)
+    for module in (blobs, manifest, ingestion, switching, purging, payloads, consistency, edge_engine)
     for point in module.CRASH_POINTS
     if point.split(".")[0] not in UNVISITED
 ]
@@ -39,6 +39,7 @@ def use_everything(server: CrashServer, oracle: Oracle) -> None:
     settle(server)
     oracle.reindex(server, "changed")
     settle(server)
+    change_and_cancel(server, oracle, "changed")
     oracle.upload(server, "deleted")
     settle(server)
     oracle.delete(server, "deleted")
@@ -49,6 +50,15 @@ def use_everything(server: CrashServer, oracle: Oracle) -> None:
     settle(server)
     server.http.delete("/collections/other", params={"cascade": "true"})
     oracle.upload(server, "last")
+    settle(server)
+
+
+def change_and_cancel(server: CrashServer, oracle: Oracle, source: str) -> None:
+    """Other words about it, and a version that is cancelled, if it is not too quick for that."""
+    document_id = oracle.sources[source].document_id
+    server.http.patch(f"/documents/{document_id}", json={"title": "Changed"})
+    job = server.http.post(f"/documents/{document_id}/reindex").json()["job"]
+    server.http.post(f"/jobs/{job['id']}/cancel")
     settle(server)
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from ragstone.core import crash
-from ragstone.core.models import Failure, Progress, Scope, Stage
+from ragstone.core.models import DocumentPatch, Failure, Progress, Scope, Stage
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.manifest import SqlManifest, open_manifest
 from ragstone.testing.manifest_contract.scenes import indexed, new_upload
@@ -103,6 +103,7 @@ async def live(folder: Path) -> None:
     journal.note("deleting", deleted)
     await manifest.delete_document("default", deleted)
     journal.note("deleted", deleted)
+    await _change(manifest, kept)
     await manifest.request_reindex("default", kept)
     for target in await manifest.purge_targets(100):
         await manifest.finish_purge(target, 0, blobs.delete)
@@ -125,10 +126,19 @@ async def _ingest(manifest: SqlManifest, blobs: FileBlobStore, journal: Journal)
         await manifest.record_progress(task.job.id, Stage.PARSE, Progress())
         text = f"text of {task.sha256}"
         version = indexed(task)
-        await manifest.record_text(task.job.id, version.text_sha256)
+        await manifest.record_content(task.job.id, version.text_sha256)
         await blobs.put(text.encode())
         await manifest.switch_versions([version])
         journal.note("ready", task.document_id, str(task.version))
+
+
+async def _change(manifest: SqlManifest, document_id: str) -> None:
+    _, stale = await manifest.update_document("default", document_id, DocumentPatch(title="Changed"))
+    assert stale is not None
+    await manifest.finish_payload(stale)
+    restored = await manifest.restore_version("default", document_id, 1)
+    assert restored.job is not None
+    await manifest.cancel_job("default", restored.job.id)
 
 
 async def _struggle(manifest: SqlManifest) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ragstone.core.errors import BlobMissing, Conflict, DocumentNotFound, QueueFull
-from ragstone.core.models import DEFAULT_TENANT, Acceptance, DocumentStatus
+from ragstone.core.models import DEFAULT_TENANT, Acceptance, DocumentPatch, DocumentStatus, JobState
 from ragstone.services import switching
 from tests.parts import World, open_world
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ class TestReindex:
     async def test_the_stored_bytes_become_a_new_version_that_is_embedded_anew(self, world: World) -> None:
         document = await world.ready("Refunds are paid.", "a")
 
-        acceptance = await world.container.documents.reindex(DEFAULT_TENANT, document.id)
+        acceptance = await world.container.changes.reindex(DEFAULT_TENANT, document.id)
         assert acceptance.job is not None
         await world.finished(acceptance.job.id)
 
@@ -73,7 +74,7 @@ class TestReindex:
         acceptance = await world.upload("A slow one.")
 
         with pytest.raises(Conflict):
-            await world.container.documents.reindex(DEFAULT_TENANT, acceptance.document.id)
+            await world.container.changes.reindex(DEFAULT_TENANT, acceptance.document.id)
 
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(world: World) -> None:
@@ -92,3 +93,52 @@ async def test_a_full_queue_refuses_and_keeps_what_it_has(world: World) -> None:
     for acceptance in accepted:
         assert acceptance.job is not None
         await world.finished(acceptance.job.id)
+
+
+class TestCancel:
+    async def test_a_cancelled_first_version_has_failed_and_nothing_works_on_it(self, world: World) -> None:
+        world.reader.gates["slow"] = asyncio.Event()
+        acceptance = await world.upload("A slow one.")
+        assert acceptance.job is not None
+        await until(lambda: _is_true(world.reader.reading))
+
+        job = await world.container.jobs.cancel(DEFAULT_TENANT, acceptance.job.id)
+
+        document = await world.get(acceptance.document.id)
+        assert (job.state, document.status) == (JobState.CANCELLED, DocumentStatus.FAILED)
+        assert document.error is not None
+        assert document.error.code == "cancelled"
+        await world.ready("Another one is read at once.")
+
+    async def test_a_cancelled_update_leaves_the_visible_version(self, world: World) -> None:
+        document = await world.ready("Refunds are paid.", "a")
+        world.reader.gates["slow"] = asyncio.Event()
+        acceptance = await world.upload("A slow one.", "a")
+        assert acceptance.job is not None
+
+        await world.container.jobs.cancel(DEFAULT_TENANT, acceptance.job.id)
+
+        assert (await world.get(document.id)).status is DocumentStatus.READY
+        assert await world.texts("refunds") == ["Refunds are paid."]
+
+
+class TestPatch:
+    async def test_while_the_engine_is_down_points_are_changed_later(self, world: World) -> None:
+        document = await world.ready("Refunds are paid.", "a")
+        world.store.is_down = True
+
+        patched = await world.container.changes.update(
+            DEFAULT_TENANT, document.id, DocumentPatch(metadata={"team": "x"})
+        )
+
+        assert patched.metadata == {"team": "x"}
+        world.store.is_down = False
+
+        async def points_have_it() -> bool:
+            return all(point.payload["metadata"] == {"team": "x"} for point in world.store.points.values())
+
+        await until(points_have_it)
+
+
+async def _is_true(found: object) -> bool:
+    return bool(found)

@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.core.errors import Conflict
-from ragstone.core.models import DocumentStatus, Failure, IngestTask, JobState, OnDuplicate
+from ragstone.core.errors import Conflict, DocumentExists, VersionNotFound
+from ragstone.core.models import (
+    DocumentStatus,
+    Failure,
+    IngestTask,
+    JobState,
+    NewContent,
+    OnDuplicate,
+)
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.manifest import SqlManifest, open_manifest
 from ragstone.testing.manifest_contract.lists import all_documents
@@ -32,6 +39,7 @@ class ModelVersion:
     has_text: bool = False
     is_retired: bool = False
     is_purged: bool = False
+    replaces: bool = False
 
 
 @dataclass
@@ -42,6 +50,7 @@ class ModelDocument:
     versions: dict[int, ModelVersion] = field(default_factory=dict)
     numbers_used: int = 0
     visible: int | None = None
+    kept_from: int = 1
     is_deleted: bool = False
 
     @property
@@ -63,9 +72,22 @@ class ModelDocument:
         by_job = {JobState.QUEUED: DocumentStatus.QUEUED, JobState.RUNNING: DocumentStatus.PROCESSING}
         return by_job.get(self.newest.job, DocumentStatus.FAILED)
 
-    def add(self, sha256: str) -> None:
+    def add(self, sha256: str, *, replaces: bool = False) -> None:
         self.numbers_used += 1
-        self.versions[self.numbers_used] = ModelVersion(sha256)
+        self.versions[self.numbers_used] = ModelVersion(sha256, replaces=replaces)
+
+    def renew(self, sha256: str, *, replaces: bool = False) -> None:
+        self.stop_work()
+        self.add(sha256, replaces=replaces)
+
+    def is_news(self, sha256: str) -> bool:
+        ended_badly = self.newest.job is JobState.FAILED or self.was_cancelled
+        return self.newest.sha256 != sha256 or ended_badly
+
+    @property
+    def was_cancelled(self) -> bool:
+        """By its user; one that was overtaken is not the newest."""
+        return self.newest.job is JobState.CANCELLED
 
     def stop_work(self) -> None:
         if self.is_in_work:
@@ -74,8 +96,8 @@ class ModelDocument:
 
     def forget_old_versions(self) -> None:
         old = [n for n in self.versions if n not in (self.visible, self.numbers_used)]
-        for number in sorted(old, reverse=True)[KEPT:]:
-            if self.versions[number].is_purged:
+        for place, number in enumerate(sorted(old, reverse=True)):
+            if self.versions[number].is_purged and (place >= KEPT or number < self.kept_from):
                 del self.versions[number]
 
 
@@ -99,6 +121,10 @@ class Life:
             self.hand_back: 2,
             self.delete: 1,
             self.reindex: 1,
+            self.replace: 1,
+            self.restore: 1,
+            self.cancel: 1,
+            self.retry: 1,
             self.purge: 2,
             self.restart: 1,
         }
@@ -113,8 +139,12 @@ class Life:
         async def confirm() -> None:
             self.blobs.add(upload.sha256)
 
-        accepted = await self.manifest.accept_upload(upload, confirm)
         known = self._find(source)
+        if on_duplicate is OnDuplicate.ERROR and known and self.model[known].newest.sha256 != upload.sha256:
+            with pytest.raises(DocumentExists):
+                await self.manifest.accept_upload(upload, confirm)
+            return
+        accepted = await self.manifest.accept_upload(upload, confirm)
         if known is None:
             assert accepted.document.id not in self.model
             document = self.model[accepted.document.id] = ModelDocument(source)
@@ -123,14 +153,68 @@ class Life:
             return
         document = self.model[known]
         is_same = document.newest.sha256 == upload.sha256
-        makes_version = (
-            document.newest.job is JobState.FAILED if is_same else on_duplicate is OnDuplicate.VERSION
-        )
+        makes_version = document.is_news(upload.sha256) and (is_same or on_duplicate is not OnDuplicate.SKIP)
         assert accepted.document.id == known
         assert (accepted.job is not None) is makes_version
         if makes_version:
-            document.stop_work()
-            document.add(upload.sha256)
+            document.renew(upload.sha256, replaces=on_duplicate is OnDuplicate.REPLACE)
+
+    async def replace(self) -> None:
+        document_id = self._any_document()
+        if document_id is None:
+            return
+        document, sha256 = self.model[document_id], sha256_of(self.random.choice(CONTENTS))
+        content = NewContent(sha256, 1, "text/plain", None)
+
+        async def confirm() -> None:
+            self.blobs.add(sha256)
+
+        accepted = await self.manifest.replace_content(TENANT, document_id, content, confirm)
+        assert (accepted.job is not None) is document.is_news(sha256)
+        if accepted.job is not None:
+            document.renew(sha256)
+
+    async def restore(self) -> None:
+        document_id = self._any_document()
+        if document_id is None:
+            return
+        document = self.model[document_id]
+        number = self.random.randint(1, document.numbers_used)
+        if number not in document.versions:
+            with pytest.raises(VersionNotFound):
+                await self.manifest.restore_version(TENANT, document_id, number)
+            return
+        accepted = await self.manifest.restore_version(TENANT, document_id, number)
+        sha256 = document.versions[number].sha256
+        is_needed = number != document.numbers_used or document.is_news(sha256)
+        assert (accepted.job is not None) is is_needed
+        if is_needed:
+            document.renew(sha256)
+
+    async def cancel(self) -> None:
+        document_id = self._any_document()
+        if document_id is None:
+            return
+        document, job_id = self.model[document_id], await self._newest_job(document_id)
+        if not document.is_in_work:
+            with pytest.raises(Conflict):
+                await self.manifest.cancel_job(TENANT, job_id)
+            return
+        assert (await self.manifest.cancel_job(TENANT, job_id)).state is JobState.CANCELLED
+        document.stop_work()
+
+    async def retry(self) -> None:
+        document_id = self._any_document()
+        if document_id is None:
+            return
+        document, job_id = self.model[document_id], await self._newest_job(document_id)
+        if document.newest.job in (JobState.RUNNING, JobState.SUCCEEDED):
+            with pytest.raises(Conflict):
+                await self.manifest.retry_job(TENANT, job_id)
+            return
+        await self.manifest.retry_job(TENANT, job_id)
+        if document.newest.job is not JobState.QUEUED:
+            document.add(document.newest.sha256)
 
     async def claim(self) -> None:
         queued = sum(
@@ -159,7 +243,7 @@ class Life:
         versions = [indexed(task) for task in batch.values()]
         running = {job_id: self._running(task) for job_id, task in batch.items()}
         for version in versions:
-            if await self.manifest.record_text(version.job_id, version.text_sha256):
+            if await self.manifest.record_content(version.job_id, version.text_sha256):
                 self.blobs.add(version.text_sha256)
         assert set(await self.manifest.switch_versions(versions)) == {
             job for job, found in running.items() if found
@@ -193,7 +277,7 @@ class Life:
         if document_id is None:
             return
         document = self.model[document_id]
-        target = await self.manifest.delete_document(TENANT, document_id)
+        (target,) = (await self.manifest.delete_document(TENANT, document_id)).targets
         assert target.versions == tuple(document.versions)
         document.stop_work()
         document.is_deleted = True
@@ -220,7 +304,7 @@ class Life:
             for document_id, each in self.model.items()
             if not each.is_deleted
             for number, version in each.versions.items()
-            if version.is_retired and not version.is_purged
+            if version.is_retired
         }
         for target in self.random.sample(targets, k=self.random.randint(0, len(targets))):
             await self.manifest.finish_purge(target, 0, self._delete_blob)
@@ -228,7 +312,8 @@ class Life:
                 del self.model[target.document_id]
             else:
                 document = self.model[target.document_id]
-                document.versions[target.version].is_purged = True
+                version = document.versions[target.version]
+                version.is_retired, version.is_purged = False, True
                 document.forget_old_versions()
 
     async def restart(self) -> None:
@@ -273,6 +358,9 @@ class Life:
         alive = [document_id for document_id, each in self.model.items() if not each.is_deleted]
         return self.random.choice(alive) if alive else None
 
+    async def _newest_job(self, document_id: str) -> str:
+        return (await self.manifest.list_versions(TENANT, document_id))[0].job_id
+
     def _any_task(self) -> IngestTask | None:
         """Also one that was overtaken long ago."""
         return self.random.choice(self.claimed) if self.claimed else None
@@ -288,6 +376,10 @@ class Life:
             document.versions[document.visible].is_retired = True
         document.visible = number
         document.newest.job = JobState.SUCCEEDED
+        if document.newest.replaces:
+            document.kept_from = number
+            for older in document.versions.keys() - {number}:
+                document.versions[older].is_retired = True
 
     async def _delete_blob(self, sha256: str) -> bool:
         self.blobs.remove(sha256)

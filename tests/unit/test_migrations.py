@@ -14,11 +14,34 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ragstone.core.errors import ForeignDatabase, StartupError
-from ragstone.core.models import Scope
+from ragstone.core.models import JobState, PurgeTarget, Scope
 from ragstone.storage import schema
 from ragstone.storage.database import Database, Transaction
 from ragstone.storage.manifest import open_manifest
 from ragstone.storage.tables import metadata
+
+_DOCUMENT = (
+    "INSERT INTO documents (id, tenant_id, collection, title, title_key, metadata, visible_version, newest_version,"
+    " created_at, updated_at, deleted_at) VALUES ('{id}', 'default', 'default', 'Kept', 'kept', '{{}}', 1, 1, 0, 0,"
+    " {deleted_at})"
+)
+_VERSION = (
+    "INSERT INTO versions (document_id, version, state, job_id, sha256, bytes, media_type, metadata, characters,"
+    " chunks, created_at) VALUES ('{id}', 1, 'visible', 'job-{id}', 'x', 1, 'text/plain', '{{}}', 1, 1, 0)"
+)
+_JOB = (
+    "INSERT INTO jobs (id, tenant_id, document_id, version, kind, state, done, total, unit, attempts, strikes,"
+    " stage_ms, created_at) VALUES ('{job}', 'default', '{id}', 1, '{kind}', '{state}', 0, 0, 'chunks', 1, 1, '{{}}', 0)"
+)
+FIRST_SCHEMA_ROWS = (
+    _DOCUMENT.format(id="kept", deleted_at="NULL"),
+    _VERSION.format(id="kept"),
+    _JOB.format(id="kept", job="job-kept", kind="ingest", state="succeeded"),
+    _DOCUMENT.format(id="gone", deleted_at="1"),
+    _VERSION.format(id="gone"),
+    _JOB.format(id="gone", job="job-gone", kind="ingest", state="succeeded"),
+    _JOB.format(id="gone", job="purge", kind="purge", state="queued"),
+)
 
 
 @pytest.fixture
@@ -27,10 +50,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def objects(path: Path) -> dict[str, str]:
-    """Every table and index with its columns, types and conditions, whatever the layout of its SQL."""
+    """Every table and index with its columns, types and conditions, whatever the layout and order of its SQL: a column
+    that was added later stands behind the constraints."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {name: " ".join(sql.replace("(", " ( ").replace(")", " ) ").split()) for name, sql in found}
+    return {name: _normalised(sql) for name, sql in found}
+
+
+def _normalised(sql: str) -> str:
+    opening, closing_, definitions = sql.replace('"', "").partition("(")
+    parts = sorted(" ".join(part.split()) for part in definitions.rpartition(")")[0].split(", "))
+    ending = definitions.rpartition(")")[2] if "INDEX" in opening else ""
+    return " ".join(opening.split()) + closing_ + ", ".join(parts) + " ".join(ending.split())
 
 
 def execute(path: Path, *statements: str) -> None:
@@ -65,7 +96,9 @@ def test_the_schema_can_be_had_on_postgresql() -> None:
     made = {str(index.name): str(CreateIndex(index).compile(dialect=dialect)) for index in indexes}
     assert 'title_key TEXT COLLATE "C"' in tables["documents"]
     assert "created_at BIGINT" in tables["documents"]
-    assert made["documents_identity"].endswith("WHERE deleted_at IS NULL AND source IS NOT NULL")
+    assert made["documents_identity"].endswith(
+        "WHERE deleted_at IS NULL AND source IS NOT NULL AND parent_id IS NULL"
+    )
 
 
 def test_the_release_knows_its_migrations() -> None:
@@ -90,16 +123,29 @@ async def test_a_database_made_by_migrations_is_opened(path: Path) -> None:
 async def test_an_older_database_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await open_and_close(path)
     migrations: list[str] = []
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0099"))
     monkeypatch.setattr(schema, "migrate", lambda _connection, revision: migrations.append(revision))
     await open_and_close(path)
-    assert migrations == ["0002"]
+    assert migrations == ["0099"]
+
+
+async def test_what_the_first_schema_holds_is_kept(path: Path) -> None:
+    Database(path).prepare(lambda tx: schema.migrate(tx.connection, "0001"))
+    execute(path, *FIRST_SCHEMA_ROWS)
+
+    manifest = await open_manifest(path)
+
+    document = await manifest.get_document("default", "kept")
+    assert (document.title, document.version, document.children, document.parent_id) == ("Kept", 1, (), None)
+    assert (await manifest.get_job("default", "job-kept")).state is JobState.SUCCEEDED
+    assert await manifest.purge_targets(10) == [PurgeTarget("gone", None, (1,), "purge")]
+    await manifest.close()
 
 
 async def test_a_newer_database_is_refused_with_both_versions(path: Path) -> None:
     await open_and_close(path)
     execute(path, "UPDATE ragstone_schema SET version_num = '0099'")
-    with pytest.raises(StartupError, match=r"0099.*0001"):
+    with pytest.raises(StartupError, match=f"0099.*{schema.REVISIONS[-1]}"):
         await open_manifest(path)
 
 
@@ -151,4 +197,6 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> N
     subprocess.run([sys.executable, script, "open", path, "4"], check=True)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM collections").fetchone() == (1,)
-        assert connection.execute("SELECT version_num FROM ragstone_schema").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM ragstone_schema").fetchall() == [
+            (schema.REVISIONS[-1],)
+        ]

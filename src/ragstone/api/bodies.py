@@ -22,6 +22,7 @@ from ragstone.core.errors import (
 )
 from ragstone.services.documents import ReceivedFile
 
+JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 MAX_FILES = 100
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 1024 * 1024
@@ -59,7 +60,7 @@ class JsonRoute(APIRoute):
         has_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
-            if has_body and media_type(request) != "application/json":
+            if has_body and media_type(request) not in JSON_TYPES:
                 raise UnsupportedMediaType("send application/json")
             return await handler(JsonRequest(request.scope, request.receive))
 

@@ -5,7 +5,7 @@ All are coroutines: FastAPI runs plain functions in a thread, at 0.15 ms each.
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from ragstone.bootstrap import Container
 from ragstone.core.models import DEFAULT_TENANT
@@ -40,4 +40,12 @@ Clock = Annotated[Stopwatch, Depends(get_stopwatch)]
 RequestId = Annotated[str, Depends(get_request_id)]
 Tenant = Annotated[str, Depends(get_tenant)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
+IdempotencyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="The same key within 24 hours gives the same result and changes nothing twice.",
+    ),
+]
 Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]

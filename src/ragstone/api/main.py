@@ -15,8 +15,8 @@ from starlette.types import Scope
 from ragstone import __version__
 from ragstone.api.errors import install_error_handlers
 from ragstone.api.reference import HEADERS, render_reference
-from ragstone.api.routes import collections, documents, health, jobs, metrics, query
-from ragstone.api.schemas.documents import TextUpload
+from ragstone.api.routes import changes, collections, documents, health, jobs, metrics, query
+from ragstone.api.schemas.documents import JobEvent, TextContent, TextUpload
 from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
@@ -68,6 +68,8 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     for router in (
         query.router,
         documents.router,
+        changes.router,
+        changes.json_router,
         collections.router,
         jobs.router,
         health.router,
@@ -75,7 +77,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     ):
         app.include_router(router)
     _add_middleware(app, settings)
-    _publish_schemas(app, TextUpload, *STREAM_EVENTS)
+    _publish_schemas(app, TextUpload, TextContent, JobEvent, *STREAM_EVENTS)
     _add_reference(app)
     return app
 

@@ -55,6 +55,16 @@ async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, No
     )
 
 
+def stream_frames(frames: AsyncIterator[bytes]) -> Response:
+    """Events that can be begun anew at any time, so a stopping server just ends them."""
+    return _EventStream(
+        frames,
+        ping=HEARTBEAT_S,
+        send_timeout=SEND_WITHIN_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
+    )
+
+
 class _EventStream(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -64,8 +74,12 @@ class _EventStream(EventSourceResponse):
 
 
 def encode_event(event: AnswerEvent, number: int) -> bytes:
+    """One frame of an answer."""
+    return encode_frame(number, *_name_and_content(event))
+
+
+def encode_frame(number: int, name: bytes, content: bytes) -> bytes:
     """One frame: `id`, `event`, and `data` on one line of JSON, whatever a reader takes for the end of a line."""
-    name, content = _name_and_content(event)
     for character, escaped in _LINE_ENDS:
         content = content.replace(character, escaped)
     return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, content)

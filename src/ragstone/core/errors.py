@@ -97,6 +97,12 @@ class CollectionNotFound(NotFound):
     code = "collection_not_found"
 
 
+class VersionNotFound(NotFound):
+    """No such version of the document, or it is kept no longer."""
+
+    code = "version_not_found"
+
+
 class JobNotFound(NotFound):
     """No such job."""
 
@@ -108,6 +114,18 @@ class Conflict(RagstoneError):
 
     code = "conflict"
     status = 409
+
+
+class DocumentExists(Conflict):
+    """The identity is taken, and the upload asked not to change it."""
+
+    code = "document_exists"
+
+
+class IdempotencyMismatch(Conflict):
+    """The key was used with another request."""
+
+    code = "idempotency_mismatch"
 
 
 class CollectionExists(Conflict):

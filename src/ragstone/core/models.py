@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from ragstone.core.errors import RagstoneError
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 Metadata = Mapping[str, Any]
 """A flat object: string keys; values are strings, numbers, booleans, null, or lists of strings/numbers/booleans."""
+
+MAX_METADATA_KEYS = 64
 
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
@@ -206,11 +208,23 @@ class Stage(StrEnum):
     INDEX = "index"
 
 
+class VersionState(StrEnum):
+    """Where a version stands. At most one version of a document is pending, and it is the newest."""
+
+    PENDING = "pending"
+    VISIBLE = "visible"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
 class OnDuplicate(StrEnum):
-    """What an upload does when its identity exists with other bytes."""
+    """What an upload does when its identity exists with other bytes: a new version (older ones kept, or gone once it
+    is visible), nothing, or a refusal."""
 
     VERSION = "version"
+    REPLACE = "replace"
     SKIP = "skip"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +268,17 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A document inside another, as its container lists it. `member` is its path there."""
+
+    id: str
+    member: str
+    media_type: str
+    status: DocumentStatus
+    error: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as its user sees it. `status`, `version`, `chunks`, `sha256` … describe the visible version, or,
     while there is none, the newest one."""
@@ -279,6 +304,27 @@ class Document:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None
+    parent_id: str | None = None
+    children: tuple[Child, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A version in the list of a document's versions. `status` is that of its job: `ready` once it was visible."""
+
+    version: int
+    state: VersionState
+    sha256: str
+    bytes: int
+    filename: str | None
+    media_type: str
+    characters: int
+    chunks: int
+    chunks_reused: int
+    pages: int | None
+    job_id: str
+    error: Failure | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +343,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One unit of background work."""
+    """One unit of background work. `document_id` is None for the purge of many documents."""
 
     id: str
     tenant_id: str
-    document_id: str
+    document_id: str | None
     version: int | None
     kind: JobKind
     state: JobState
@@ -313,6 +359,8 @@ class Job:
     stage_ms: Mapping[str, float]
     created_at: datetime
     finished_at: datetime | None
+    chunks_reused: int = 0
+    """Chunks of the version whose vectors were taken over from an equal chunk."""
     strikes: int = 0
     """Attempts that did not end in an orderly way, the one at work included."""
 
@@ -330,6 +378,53 @@ class NewUpload:
     title: str | None
     metadata: Metadata | None
     on_duplicate: OnDuplicate = OnDuplicate.VERSION
+    idempotency: "IdempotencyKey | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewContent:
+    """Bytes for a new version of a document, already durable in the blob store. None = as the version before."""
+
+    sha256: str
+    bytes: int
+    media_type: str
+    filename: str | None
+    title: str | None = None
+    metadata: Metadata | None = None
+    idempotency: "IdempotencyKey | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The client's key, and the hash of all that the request said."""
+
+    key: str
+    fingerprint: str
+
+
+class Unset(Enum):
+    """Marks what a patch does not mention."""
+
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPatch:
+    """Changes that need no embedding. `metadata` is merged (RFC 7396): None removes a key, or, for the whole, all."""
+
+    title: str | Unset = Unset.UNSET
+    metadata: Metadata | Unset | None = Unset.UNSET
+    expires_at: datetime | Unset | None = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document inside a version: its path there, unique, and its bytes' hash."""
+
+    member: str
+    sha256: str
+    bytes: int
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +451,21 @@ class IngestTask:
     source: str | None
     metadata: Metadata
     created_at: datetime
+    depth: int = 0
+    """How many documents it is inside of."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadTarget:
+    """A visible version whose points may not carry the document's present title and metadata, since `stale_at`."""
+
+    scope: Scope
+    document_id: str
+    version: int
+    chunks: int
+    title: str
+    metadata: Metadata
+    stale_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +482,7 @@ class IndexedVersion:
     pages: int | None
     encoding: str | None
     stage_ms: Mapping[str, float]
+    chunks_reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +503,14 @@ class PurgeTarget:
     version: int | None
     versions: tuple[int, ...]
     job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Documents that were tombstoned in one commit, those inside others included, and the job of their purge."""
+
+    job: Job
+    targets: tuple[PurgeTarget, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
     Chunk,
     Collection,
+    Deletion,
     Document,
+    DocumentPatch,
     DocumentStatus,
     Embedding,
     EmbeddingInput,
@@ -19,9 +21,14 @@ from ragstone.core.models import (
     IndexedVersion,
     IngestTask,
     Job,
+    JobKind,
+    JobState,
+    Member,
+    NewContent,
     NewUpload,
     Page,
     ParsedDocument,
+    PayloadTarget,
     Point,
     Progress,
     Prompt,
@@ -34,6 +41,7 @@ from ragstone.core.models import (
     StoredPoint,
     Vector,
     Version,
+    VersionEntry,
     VisibleDocument,
 )
 
@@ -162,6 +170,11 @@ class VectorStore(Protocol):
 
     async def find_embeddings(self, scope: Scope, keys: Sequence[str]) -> dict[str, StoredPoint]:
         """For each embedding key that some point of the tenant (any collection) has: one such point, with vectors."""
+        ...
+
+    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Point id → its new payload; vectors stay. Ids that are not there are left out. Searches see it when this
+        returns. Idempotent."""
         ...
 
     async def delete(self, scope: Scope, where: Filter) -> int:
@@ -330,8 +343,44 @@ class Manifest(Protocol):
         self, upload: NewUpload, confirm_blob: Callable[[], Awaitable[object]]
     ) -> Acceptance:
         """Identity and duplicate rules, new version and job in one commit. `confirm_blob` runs inside the
-        transaction (which excludes blob deletion), only when a version is made, and must leave the blob in place. Raises CollectionNotFound,
-        QueueFull."""
+        transaction (which excludes blob deletion), only when a version is made, and must leave the blob in place. A
+        known idempotency key gives its document and job again. Raises CollectionNotFound, QueueFull, DocumentExists,
+        IdempotencyMismatch, DocumentNotFound and JobNotFound (of a known key)."""
+        ...
+
+    async def replace_content(
+        self,
+        tenant_id: str,
+        document_id: str,
+        content: NewContent,
+        confirm_blob: Callable[[], Awaitable[object]],
+    ) -> Acceptance:
+        """A new version of this document, as `accept_upload` makes them; the same bytes change nothing. Raises
+        DocumentNotFound, Conflict (a part of another document), QueueFull, IdempotencyMismatch."""
+        ...
+
+    async def restore_version(self, tenant_id: str, document_id: str, version: int) -> Acceptance:
+        """A new version from the bytes, title and metadata of that one. Raises DocumentNotFound, VersionNotFound,
+        Conflict (a part of another document), QueueFull."""
+        ...
+
+    async def update_document(
+        self, tenant_id: str, document_id: str, patch: DocumentPatch
+    ) -> tuple[Document, PayloadTarget | None]:
+        """Apply the patch; with it what must be written to the points, if anything. Raises DocumentNotFound,
+        InvalidRequest (too many metadata keys)."""
+        ...
+
+    async def stale_payloads(self, limit: int) -> list[PayloadTarget]:
+        """Visible versions whose points may lag behind the document, oldest change first."""
+        ...
+
+    async def finish_payload(self, target: PayloadTarget) -> None:
+        """The points were written; settled unless the document changed again, or a version is in work."""
+        ...
+
+    async def list_versions(self, tenant_id: str, document_id: str) -> tuple[VersionEntry, ...]:
+        """All that are kept, newest first. Raises DocumentNotFound."""
         ...
 
     async def get_document(self, tenant_id: str, document_id: str) -> Document:
@@ -344,21 +393,35 @@ class Manifest(Protocol):
         *,
         status: DocumentStatus | None,
         title: str | None,
+        parent_id: str | None,
         where: Filter | None,
         sort: str,
         limit: int,
         cursor: str | None,
     ) -> Page[Document]:
-        """`sort` is created_at, -created_at or title; `title` is a case-insensitive substring. Raises InvalidCursor."""
+        """`sort` is created_at, -created_at or title; `title` is a case-insensitive substring; `parent_id` asks for
+        the parts of one document. Raises InvalidCursor."""
         ...
 
-    async def get_version(self, tenant_id: str, document_id: str) -> Version:
-        """The visible version, else the newest. Raises DocumentNotFound."""
+    async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:
+        """That version; None = the visible one, else the newest. Raises DocumentNotFound, VersionNotFound."""
         ...
 
-    async def delete_document(self, tenant_id: str, document_id: str) -> PurgeTarget:
-        """Tombstone and purge job in one commit: invisible at once. Running jobs of it are cancelled. Raises
-        DocumentNotFound."""
+    async def delete_document(self, tenant_id: str, document_id: str) -> Deletion:
+        """Tombstones of the document and all inside it, and their purge job, in one commit: invisible at once. Running
+        jobs of them are cancelled. Raises DocumentNotFound."""
+        ...
+
+    async def count_matching(self, scope: Scope, where: Filter) -> int:
+        """How many documents pass."""
+        ...
+
+    async def delete_matching(self, scope: Scope, where: Filter) -> Deletion | None:
+        """As `delete_document` for all that pass, with one job and without targets; None if there are none."""
+        ...
+
+    async def expire_documents(self) -> int:
+        """Tombstone documents whose time is up (they are invisible from that moment on); returns how many."""
         ...
 
     async def request_reindex(self, tenant_id: str, document_id: str) -> Acceptance:
@@ -375,6 +438,30 @@ class Manifest(Protocol):
         """Raises JobNotFound."""
         ...
 
+    async def list_jobs(
+        self,
+        tenant_id: str,
+        *,
+        state: JobState | None,
+        kind: JobKind | None,
+        document_id: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Job]:
+        """Newest first. Raises InvalidCursor."""
+        ...
+
+    async def cancel_job(self, tenant_id: str, job_id: str) -> Job:
+        """Ends a queued or running job; its version has failed then. Raises JobNotFound, Conflict (has ended, or is a
+        purge)."""
+        ...
+
+    async def retry_job(self, tenant_id: str, job_id: str) -> Acceptance:
+        """A job that waits for its next attempt is due now; a failed or cancelled one is repeated as a new version.
+        Raises JobNotFound, DocumentNotFound, QueueFull, Conflict (runs, has succeeded, is a purge, was overtaken).
+        """
+        ...
+
     async def claim_tasks(self, limit: int) -> list[IngestTask]:
         """Due ingest and reindex jobs, oldest first, set to running with one more attempt."""
         ...
@@ -387,9 +474,10 @@ class Manifest(Protocol):
         """False when the job is no longer running (cancelled, document deleted): stop working on it."""
         ...
 
-    async def record_text(self, job_id: str, text_sha256: str) -> bool:
-        """Refer to the extracted text before it is put into the blob store: from here on no purge of another document
-        takes it away, and the purge of this one does. False as `record_progress`: then do not put it."""
+    async def record_content(self, job_id: str, text_sha256: str, inside: Sequence[Member] = ()) -> bool:
+        """Refer to the extracted text, and to the documents inside, before they are put into the blob store: from here
+        on no purge of another document takes them away, and the purge of this one does. False as `record_progress`:
+        then do not put them."""
         ...
 
     async def requeue(
@@ -404,7 +492,8 @@ class Manifest(Protocol):
         ...
 
     async def switch_versions(self, indexed: Sequence[IndexedVersion]) -> list[str]:
-        """Make all of them visible in one commit; the ones they replace are left to a purge. Versions that were
+        """Make all of them visible in one commit; the ones they replace are left to a purge. What is recorded inside
+        them becomes documents of its own, in work; parts that are inside no more are tombstoned. Versions that were
         overtaken, cancelled or deleted meanwhile are not switched. Returns the job ids that were."""
         ...
 

@@ -67,10 +67,12 @@ async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
     title = task.title or parsed.title or task.filename or "Untitled"
     with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains here is storing it
         text_sha256 = await _store_text(parts, task, parsed)
+    reused = 0
     for first in range(0, len(chunks), BATCH_CHUNKS):
         await progress.report(Stage.EMBED, first, len(chunks))
         batch = chunks[first : first + BATCH_CHUNKS]
-        points = await _embed(parts, task, batch, title, stopwatch)
+        points, known = await _embed(parts, task, batch, title, stopwatch)
+        reused += known
         with stopwatch.stage("index"):
             await parts.store.upsert(task.scope, points)
         crash_point("ingest.batch_indexed")
@@ -87,6 +89,7 @@ async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
         pages=parsed.pages,
         encoding=parsed.encoding,
         stage_ms=stopwatch.stages(),
+        chunks_reused=reused,
     )
 
 
@@ -125,7 +128,7 @@ async def _store_text(parts: IngestParts, task: IngestTask, parsed: ParsedDocume
     """The reference is written down before the bytes, so that no purge of equal bytes comes between."""
     content = parsed.text.encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    if not await parts.manifest.record_text(task.job.id, sha256):
+    if not await parts.manifest.record_content(task.job.id, sha256):
         raise JobGone
     await parts.blobs.put(content)
     crash_point("ingest.text_stored")
@@ -134,8 +137,9 @@ async def _store_text(parts: IngestParts, task: IngestTask, parsed: ParsedDocume
 
 async def _embed(
     parts: IngestParts, task: IngestTask, chunks: Sequence[Chunk], title: str, stopwatch: Stopwatch
-) -> list[Point]:
-    """Points of one batch; only chunks that no stored point has an equal of are embedded. A re-index embeds anew."""
+) -> tuple[list[Point], int]:
+    """Points of one batch, and how many vectors were taken over: only chunks that no stored point has an equal of are
+    embedded. A re-index embeds anew."""
     keys = [embedding_key(chunk, parts.embedder.fingerprint) for chunk in chunks]
     with stopwatch.stage("embed"):
         known = (
@@ -158,7 +162,8 @@ async def _embed(
             for chunk, key in zip(chunks, keys, strict=True)
         ]
 
-    return await asyncio.to_thread(build)  # about 10 ms of Python a batch, in which questions would wait
+    points = await asyncio.to_thread(build)  # about 10 ms of Python a batch, in which questions would wait
+    return points, len(chunks) - len(fresh)
 
 
 def _input(chunk: Chunk) -> EmbeddingInput:

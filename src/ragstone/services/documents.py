@@ -1,10 +1,10 @@
-"""Documents as their users handle them: upload, look, delete, re-index."""
+"""Documents as their users handle them: upload, look, delete."""
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,14 +14,18 @@ from ragstone.core.models import (
     Acceptance,
     Document,
     DocumentStatus,
+    IdempotencyKey,
+    Job,
     Metadata,
     NewUpload,
     OnDuplicate,
     Page,
     PurgeReceipt,
+    PurgeTarget,
     Scope,
     StoredPoint,
     Version,
+    VersionEntry,
 )
 from ragstone.core.ports import BlobStore, JobQueue, Manifest, VectorStore
 from ragstone.pipelines.payload import point_id
@@ -51,6 +55,7 @@ class UploadFields:
     title: str | None = None
     metadata: Metadata | None = None
     on_duplicate: OnDuplicate = OnDuplicate.VERSION
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,18 @@ class ReceivedFile:
     declared_type: str | None
     source: str | None = None
     """The file's name where it can tell documents apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReceipt:
+    """What went with a document, those inside it included. `job` goes on with what is not yet read back as gone."""
+
+    document_id: str
+    versions: int
+    points_deleted: int
+    blobs_deleted: int
+    verified_absent: bool
+    job: Job | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +133,9 @@ class DocumentService:
             metadata=fields.metadata,
             on_duplicate=fields.on_duplicate,
         )
-        return await self._accept(upload, lambda: self._blobs.put_file(received.path, received.sha256))
+        return await self._accept(
+            upload, fields.idempotency_key, lambda: self._blobs.put_file(received.path, received.sha256)
+        )
 
     async def upload_text(self, text: str, fields: UploadFields) -> Acceptance:
         """The same for text in a request; its identity is `source` alone."""
@@ -132,7 +151,7 @@ class DocumentService:
             metadata=fields.metadata,
             on_duplicate=fields.on_duplicate,
         )
-        return await self._accept(upload, lambda: self._blobs.put(content))
+        return await self._accept(upload, fields.idempotency_key, lambda: self._blobs.put(content))
 
     async def get(self, tenant_id: str, document_id: str) -> Document:
         """Raises DocumentNotFound."""
@@ -144,6 +163,7 @@ class DocumentService:
         *,
         status: DocumentStatus | None,
         title: str | None,
+        parent_id: str | None,
         where: Filter | None,
         sort: str,
         limit: int,
@@ -152,21 +172,37 @@ class DocumentService:
         """Raises CollectionNotFound, InvalidCursor."""
         await self._manifest.require_collection(scope)
         return await self._manifest.list_documents(
-            scope, status=status, title=title, where=where, sort=sort, limit=limit, cursor=cursor
+            scope,
+            status=status,
+            title=title,
+            parent_id=parent_id,
+            where=where,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
         )
 
-    async def content(self, tenant_id: str, document_id: str) -> tuple[Version, Path]:
-        """The stored original of the visible version. Raises DocumentNotFound, BlobMissing."""
-        version = await self._manifest.get_version(tenant_id, document_id)
-        if not await self._blobs.exists(version.sha256):
-            await self._manifest.get_document(tenant_id, document_id)  # not lost, but deleted meanwhile
-            raise BlobMissing(f"the original of document {document_id} is gone from the data directory")
-        return version, self._blobs.path(version.sha256)
+    async def versions(self, tenant_id: str, document_id: str) -> tuple[VersionEntry, ...]:
+        """All that are kept, newest first. Raises DocumentNotFound."""
+        return await self._manifest.list_versions(tenant_id, document_id)
 
-    async def text(self, tenant_id: str, document_id: str) -> str:
-        """The extracted text that all offsets refer to; empty until it was parsed. Raises DocumentNotFound,
-        BlobMissing."""
-        version = await self._manifest.get_version(tenant_id, document_id)
+    async def content(
+        self, tenant_id: str, document_id: str, version: int | None = None
+    ) -> tuple[Version, Path]:
+        """The stored original of the visible version, or of another that is kept. Raises DocumentNotFound,
+        VersionNotFound, BlobMissing."""
+        found = await self._manifest.get_version(tenant_id, document_id, version)
+        if not await self._blobs.exists(found.sha256):
+            await self._manifest.get_version(
+                tenant_id, document_id, version
+            )  # not lost, but deleted meanwhile
+            raise BlobMissing(f"the original of document {document_id} is gone from the data directory")
+        return found, self._blobs.path(found.sha256)
+
+    async def text(self, tenant_id: str, document_id: str, number: int | None = None) -> str:
+        """The extracted text of that version (None = the visible one) that all offsets refer to; empty until it was
+        parsed. Raises DocumentNotFound, VersionNotFound, BlobMissing."""
+        version = await self._manifest.get_version(tenant_id, document_id, number)
         if version.text_sha256 is None:
             return ""
         try:
@@ -188,43 +224,60 @@ class DocumentService:
         points = await self._store.retrieve(scope, ids)
         return ChunkPage(tuple(points), last if last < document.chunks else None)
 
-    async def delete(self, tenant_id: str, document_id: str) -> PurgeReceipt:
+    async def delete(self, tenant_id: str, document_id: str) -> DeleteReceipt:
         """Invisible when it returns; purged too, unless that takes longer than five seconds: then the receipt names
         the job that goes on. Raises DocumentNotFound."""
-        target = await self._manifest.delete_document(tenant_id, document_id)
-        purge = asyncio.create_task(self._purger.purge(target), name=f"purge {document_id}")
+        deletion = await self._manifest.delete_document(tenant_id, document_id)
+        versions = sum(len(target.versions) for target in deletion.targets)
+        purge = asyncio.create_task(self._purge(deletion.targets), name=f"purge {document_id}")
         purge.add_done_callback(_consume)
         try:
             async with asyncio.timeout(PURGE_WAIT_S):
-                return await asyncio.shield(purge)
+                receipts = await asyncio.shield(purge)
         except (TimeoutError, RagstoneError) as error:
             log.warning("purge goes on in the background", extra={"document_id": document_id}, exc_info=error)
             self._purger.wake()
-            return PurgeReceipt(
-                document_id,
-                target.versions,
-                points_deleted=0,
-                blobs_deleted=0,
-                verified_absent=False,
-                job_id=target.job_id,
-            )
+            return DeleteReceipt(document_id, versions, 0, 0, verified_absent=False, job=deletion.job)
+        points = sum(receipt.points_deleted for receipt in receipts)
+        blobs = sum(receipt.blobs_deleted for receipt in receipts)
+        return DeleteReceipt(document_id, versions, points, blobs, verified_absent=True, job=None)
 
-    async def reindex(self, tenant_id: str, document_id: str) -> Acceptance:
-        """Raises DocumentNotFound, Conflict, QueueFull."""
-        acceptance = await self._manifest.request_reindex(tenant_id, document_id)
-        self._queue.wake()
-        return acceptance
+    async def count_matching(self, scope: Scope, where: Filter) -> int:
+        """How many documents `delete_matching` would delete. Raises CollectionNotFound."""
+        await self._manifest.require_collection(scope)
+        return await self._manifest.count_matching(scope, where)
 
-    async def _accept(self, upload: NewUpload, store_blob: Callable[[], Awaitable[object]]) -> Acceptance:
+    async def delete_matching(self, scope: Scope, where: Filter) -> Job | None:
+        """All that pass are invisible when it returns; the job purges them, None if there were none. Raises
+        CollectionNotFound."""
+        await self._manifest.require_collection(scope)
+        deletion = await self._manifest.delete_matching(scope, where)
+        self._purger.wake()
+        return None if deletion is None else deletion.job
+
+    async def _accept(
+        self, upload: NewUpload, key: str | None, store_blob: Callable[[], Awaitable[object]]
+    ) -> Acceptance:
         """The bytes are stored inside the manifest's transaction, which excludes that the purge of another document
         removes the same bytes in between."""
-        acceptance = await self._manifest.accept_upload(upload, store_blob)
+        keyed = replace(upload, idempotency=idempotency_key(key, upload))
+        acceptance = await self._manifest.accept_upload(keyed, store_blob)
         self._queue.wake()
         self._purger.wake()
         return acceptance
 
+    async def _purge(self, targets: Sequence[PurgeTarget]) -> Sequence[PurgeReceipt]:
+        return [await self._purger.purge(target) for target in targets]
 
-def _consume(purge: "asyncio.Task[PurgeReceipt]") -> None:
+
+def idempotency_key(key: str | None, *said: object) -> IdempotencyKey | None:
+    """The client's key with the hash of all that the request said; dataclasses of plain values."""
+    if key is None:
+        return None
+    return IdempotencyKey(key, hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _consume(purge: "asyncio.Task[Sequence[PurgeReceipt]]") -> None:
     """Nobody may be waiting any more when it fails; the purger's loop tries again."""
     if not purge.cancelled():
         purge.exception()

@@ -9,6 +9,7 @@ from ragstone.core.errors import EngineUnavailable
 from ragstone.core.models import PurgeReceipt, PurgeTarget
 from ragstone.core.ports import BlobStore, JobQueue, Manifest, VectorStore
 from ragstone.pipelines.payload import document_version
+from ragstone.services.recurring import Recurring
 
 log = logging.getLogger(__name__)
 
@@ -28,46 +29,31 @@ class Purger:
         self._blobs = blobs
         self._queue = queue
         self._lock = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Recurring("purge", self._purge_waiting, idle_s=IDLE_POLL_S, retry_s=RETRY_AFTER_S)
 
     def start(self) -> None:
-        """Begin to purge what waits."""
-        self._loop = asyncio.create_task(self._work(), name="purger")
+        """Begin to purge what waits, and what expires."""
+        self._loop.start()
 
     def wake(self) -> None:
         """There may be something to purge."""
-        self._wake.set()
+        self._loop.wake()
 
     async def stop(self) -> None:
         """End after the purge at hand."""
-        if self._loop is not None:
-            async with self._lock:
-                self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        async with self._lock:
+            await self._loop.stop()
 
     async def purge(self, target: PurgeTarget) -> PurgeReceipt:
         """Purge one target now. Raises EngineUnavailable; the loop then goes on trying."""
         async with self._lock:
             return await self._purge(target)
 
-    async def _work(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self._purge_waiting()
-                wait_s = IDLE_POLL_S
-            except Exception as error:  # the worker loop outlives a failing store or database
-                log.warning("purge failed", exc_info=error)
-                wait_s = RETRY_AFTER_S
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-
     async def _purge_waiting(self) -> None:
         """A target that fails does not keep the others waiting; its error ends the round."""
+        expired = await self._manifest.expire_documents()
+        if expired:
+            log.info("documents expired", extra={"documents": expired})
         while targets := await self._manifest.purge_targets(BATCH):
             failures = [failure for target in targets if (failure := await self._try(target))]
             if failures:

@@ -6,7 +6,7 @@ from ragstone.core.errors import CollectionExists, CollectionNotEmpty, Collectio
 from ragstone.core.models import DEFAULT_COLLECTION, Collection, Page
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import Transaction
-from ragstone.storage.deletion import tombstone
+from ragstone.storage.deletion import tombstone, tombstoned
 from ragstone.storage.tables import collections, documents
 
 _EXISTS = select(collections.c.name).where(
@@ -83,6 +83,6 @@ def delete_with_documents(tx: Transaction, tenant_id: str, name: str, *, cascade
         raise CollectionNotEmpty(
             f"the collection {name!r} holds documents; delete it with cascade, or them first"
         )
-    tombstoned = tombstone(tx, inside)
+    purge = tombstone(tx, tenant_id, [inside])
     tx.execute(delete(collections).where(collections.c.tenant_id == tenant_id, collections.c.name == name))
-    return len(tombstoned)
+    return 0 if purge is None else tombstoned(tx, purge)

@@ -1,12 +1,12 @@
 """Answers about the whole database: what should be in the vector store and the blob folder, counts, properties."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import and_, delete, func, insert, select
 
-from ragstone.core.models import JobState
-from ragstone.storage.database import Transaction
-from ragstone.storage.tables import VersionState, documents, jobs, properties, versions
+from ragstone.core.models import JobState, VersionState
+from ragstone.storage.database import AnyRow, Transaction
+from ragstone.storage.tables import documents, jobs, members, properties, versions
 
 _LIVE = documents.c.deleted_at.is_(None)
 _VISIBLE = and_(_LIVE, versions.c.state == VersionState.VISIBLE)
@@ -29,11 +29,16 @@ def live_versions(tx: Transaction) -> set[str]:
 
 def referenced_blobs(tx: Transaction) -> dict[str, bool]:
     """See Manifest.referenced_blobs."""
-    found = tx.execute(
+    found: Iterable[AnyRow] = tx.execute(
         select(versions.c.sha256, versions.c.text_sha256, _VISIBLE).join(
             documents, documents.c.id == versions.c.document_id
         )
     )
+    inside = select(members.c.sha256, members.c.sha256, _VISIBLE).join(
+        versions,
+        and_(versions.c.document_id == members.c.document_id, versions.c.version == members.c.version),
+    )
+    found = [*found, *tx.execute(inside.join(documents, documents.c.id == versions.c.document_id))]
     needed: dict[str, bool] = {}
     for original, extracted, is_visible in found:
         for sha256 in (original, extracted):

@@ -67,6 +67,10 @@ class Database:
         self._reader = _Lane(self._engine, "read")
         self._scanner = _Lane(self._engine, "scan")
 
+    def now(self) -> datetime:
+        """By the clock that transactions go by."""
+        return self._clock()
+
     async def write(self, name: str, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` and commit: durable when this returns. Named for the crash points around the commit. A caller
         that is cancelled cannot tell whether it was committed. Raises Unavailable."""

@@ -1,19 +1,32 @@
 """The queue as rows: claiming, progress, and every way for a job to end but the switch of its version."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
-from ragstone.core.errors import Poison
-from ragstone.core.models import Failure, IngestTask, JobState, Progress, Stage
+from ragstone.core.errors import Conflict, Poison
+from ragstone.core.models import (
+    Acceptance,
+    Failure,
+    IngestTask,
+    Job,
+    JobKind,
+    JobState,
+    Member,
+    Progress,
+    Stage,
+    VersionState,
+)
 from ragstone.storage.database import AnyRow, Transaction
+from ragstone.storage.reading import acceptance, document_row, get_job, job_row, version_row
 from ragstone.storage.rows import TASKS, task_from
-from ragstone.storage.tables import VersionState, documents, jobs, versions
+from ragstone.storage.tables import documents, jobs, members, versions
+from ragstone.storage.versions import NewVersion, append_version, cancel_jobs, require_room
 
 _is_queued = and_(jobs.c.state == JobState.QUEUED, jobs.c.due_at.is_not(None))
 
@@ -99,8 +112,8 @@ def record_progress(tx: Transaction, job_id: str, stage: Stage, progress: Progre
     return tx.execute(_PROGRESS, {"job_id": job_id, **values}).rowcount == 1
 
 
-def record_text(tx: Transaction, job_id: str, text_sha256: str) -> bool:
-    """See Manifest.record_text."""
+def record_content(tx: Transaction, job_id: str, text_sha256: str, inside: Sequence[Member]) -> bool:
+    """See Manifest.record_content."""
     job = tx.execute(
         select(jobs.c.document_id, jobs.c.version).where(
             jobs.c.id == job_id, jobs.c.state == JobState.RUNNING
@@ -109,6 +122,12 @@ def record_text(tx: Transaction, job_id: str, text_sha256: str) -> bool:
     if job is None:
         return False
     tx.execute(update(versions).where(_version_of(job)).values(text_sha256=text_sha256))
+    key = {"document_id": job.document_id, "version": job.version}
+    tx.execute(
+        delete(members).where(members.c.document_id == job.document_id, members.c.version == job.version)
+    )
+    if inside:
+        tx.execute(insert(members), [{**key, **asdict(member)} for member in inside])
     return True
 
 
@@ -144,6 +163,35 @@ def fail(tx: Transaction, job_id: str, failure: Failure) -> None:
     _fail(tx, and_(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING), failure)
 
 
+def cancel(tx: Transaction, tenant_id: str, job_id: str) -> Job:
+    """See Manifest.cancel_job."""
+    job = job_row(tx, tenant_id, job_id)
+    if job.job_kind is JobKind.PURGE:
+        raise Conflict("a purge cannot be cancelled: what was deleted stays deleted")
+    if job.job_state not in (JobState.QUEUED, JobState.RUNNING):
+        raise Conflict(f"the job has ended already: it {job.job_state.value}")
+    cancel_jobs(tx, jobs.c.id == job_id, "cancelled by its user")
+    _fail_version(tx, job.job_document_id, job.job_version)
+    return get_job(tx, tenant_id, job_id)
+
+
+def retry(tx: Transaction, tenant_id: str, job_id: str, *, max_queued_jobs: int) -> Acceptance:
+    """See Manifest.retry_job."""
+    job = job_row(tx, tenant_id, job_id)
+    if job.job_kind is JobKind.PURGE or job.job_state in (JobState.RUNNING, JobState.SUCCEEDED):
+        raise Conflict(f"there is nothing to try again: the {job.job_kind.value} {job.job_state.value}")
+    document = document_row(tx, tenant_id, job.job_document_id)
+    if job.job_version != document.newest_version:
+        raise Conflict(f"version {job.job_version} was overtaken by version {document.newest_version}")
+    if job.job_state is JobState.QUEUED:
+        tx.execute(update(jobs).where(jobs.c.id == job_id).values(due_at=tx.now, next_retry_at=None))
+    else:
+        require_room(tx, max_queued_jobs)
+        again = NewVersion.like(version_row(tx, document.id, job.job_version))
+        append_version(tx, document, again, job.job_kind)
+    return acceptance(tx, tenant_id, document.id)
+
+
 def recover(tx: Transaction, *, max_attempts: int) -> tuple[int, int]:
     """See Manifest.recover."""
     is_running = jobs.c.state == JobState.RUNNING
@@ -166,11 +214,14 @@ def _fail(tx: Transaction, which: ColumnElement[bool], failure: Failure) -> int:
                 state=JobState.FAILED, finished_at=tx.now, due_at=None, next_retry_at=None, **_error(failure)
             )
         )
-        tx.execute(
-            update(versions).where(_version_of(job)).values(state=VersionState.FAILED, retired_at=tx.now)
-        )
-        tx.execute(update(documents).where(documents.c.id == job.document_id).values(updated_at=tx.now))
+        _fail_version(tx, job.document_id, job.version)
     return len(failing)
+
+
+def _fail_version(tx: Transaction, document_id: str, version: int) -> None:
+    is_it = and_(versions.c.document_id == document_id, versions.c.version == version)
+    tx.execute(update(versions).where(is_it).values(state=VersionState.FAILED, retired_at=tx.now))
+    tx.execute(update(documents).where(documents.c.id == document_id).values(updated_at=tx.now))
 
 
 def _version_of(job: AnyRow) -> ColumnElement[bool]:

@@ -12,7 +12,8 @@ from ragstone.core.filters import METADATA_PREFIX, Filter, epoch_micros, matches
 from ragstone.core.models import Document, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
-from ragstone.storage.rows import DOCUMENTS, document_from, shown, status_is
+from ragstone.storage.reading import is_unexpired, load_documents
+from ragstone.storage.rows import DOCUMENTS, shown, status_is
 from ragstone.storage.tables import documents, title_key
 
 _BATCH = 200  # rows that are read ahead while a filter looks for the ones that pass
@@ -70,6 +71,7 @@ def list_documents(
     *,
     status: DocumentStatus | None,
     title: str | None,
+    parent_id: str | None,
     where: Filter | None,
     sort: str,
     limit: int,
@@ -80,20 +82,35 @@ def list_documents(
         raise InvalidRequest(f"unknown sort {sort!r}; known: {', '.join(_ORDERS)}")
     order = _ORDERS[sort]
     after = None if cursor is None else decode_cursor(cursor, f"documents {sort}", order.cursor_types)
-    listing = order.apply(_filtered(scope, status, title), after)
+    listing = order.apply(_filtered(tx, scope, status, title, parent_id), after)
     found = (
         _first_rows(tx, listing, limit + 1) if where is None else _passing_rows(tx, listing, where, limit + 1)
     )
     items = found[:limit]
     has_more = len(found) > limit
     next_cursor = encode_cursor(f"documents {sort}", order.cursor_key(items[-1])) if has_more else None
-    return Page(tuple(document_from(row) for row in items), next_cursor)
+    return Page(load_documents(tx, items), next_cursor)
 
 
-def _filtered(scope: Scope, status: DocumentStatus | None, title: str | None) -> Select[Any]:
-    listing = DOCUMENTS.where(
-        documents.c.tenant_id == scope.tenant_id, documents.c.collection == scope.collection
+def passing_ids(tx: Transaction, scope: Scope, where: Filter) -> list[str]:
+    """Ids of all documents of a scope that pass."""
+    return _passing_ids(tx, _in_scope(tx, scope), where)
+
+
+def _in_scope(tx: Transaction, scope: Scope) -> Select[Any]:
+    return DOCUMENTS.where(
+        documents.c.tenant_id == scope.tenant_id,
+        documents.c.collection == scope.collection,
+        is_unexpired(tx.now),
     )
+
+
+def _filtered(
+    tx: Transaction, scope: Scope, status: DocumentStatus | None, title: str | None, parent_id: str | None
+) -> Select[Any]:
+    listing = _in_scope(tx, scope)
+    if parent_id is not None:
+        listing = listing.where(documents.c.parent_id == parent_id)
     if status is not None:
         listing = listing.where(status_is(status))
     if title:
@@ -109,13 +126,17 @@ def _first_rows(tx: Transaction, listing: Select[Any], most: int) -> Sequence[An
 
 def _passing_rows(tx: Transaction, listing: Select[Any], where: Filter, most: int) -> Sequence[AnyRow]:
     """What a filter means is for `matches` alone to say, so it is asked row by row, with the few columns it needs."""
+    ids = _passing_ids(tx, listing, where, most)
+    found = {row.id: row for row in tx.execute(DOCUMENTS.where(documents.c.id.in_(ids)))}
+    return [found[document_id] for document_id in ids]
+
+
+def _passing_ids(tx: Transaction, listing: Select[Any], where: Filter, most: int | None = None) -> list[str]:
     narrow = listing.with_only_columns(*_FILTERED, maintain_column_froms=True).execution_options(
         yield_per=_BATCH
     )
     with tx.execute(narrow) as rows:
-        ids = [row.id for row in islice((row for row in rows if matches(where, _fields(row))), most)]
-    found = {row.id: row for row in tx.execute(DOCUMENTS.where(documents.c.id.in_(ids)))}
-    return [found[document_id] for document_id in ids]
+        return [row.id for row in islice((row for row in rows if matches(where, _fields(row))), most)]
 
 
 def _fields(row: AnyRow) -> dict[str, Any]:

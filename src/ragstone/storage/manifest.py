@@ -13,23 +13,32 @@ from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
     Collection,
+    Deletion,
     Document,
+    DocumentPatch,
     DocumentStatus,
     Failure,
     IndexedVersion,
     IngestTask,
     Job,
+    JobKind,
+    JobState,
+    Member,
+    NewContent,
     NewUpload,
     Page,
+    PayloadTarget,
     Progress,
     PurgeReceipt,
     PurgeTarget,
     Scope,
     Stage,
     Version,
+    VersionEntry,
     VisibleDocument,
 )
 from ragstone.storage import (
+    changes,
     collections,
     consistency,
     deletion,
@@ -54,6 +63,9 @@ WRITES = (
     "claim",
     "progress",
     "text",
+    "patch",
+    "payload",
+    "cancel",
     "requeue",
     "fail",
     "switch",
@@ -130,6 +142,53 @@ class SqlManifest:
             max_queued_jobs=self._max_queued_jobs,
         )
 
+    async def replace_content(
+        self,
+        tenant_id: str,
+        document_id: str,
+        content: NewContent,
+        confirm_blob: Callable[[], Awaitable[object]],
+    ) -> Acceptance:
+        """See the port."""
+        return await self._database.write(
+            "accept",
+            changes.replace_content,
+            tenant_id,
+            document_id,
+            content,
+            confirm_blob=_from_thread(confirm_blob),
+            max_queued_jobs=self._max_queued_jobs,
+        )
+
+    async def restore_version(self, tenant_id: str, document_id: str, version: int) -> Acceptance:
+        """See the port."""
+        return await self._database.write(
+            "reindex",
+            changes.restore_version,
+            tenant_id,
+            document_id,
+            version,
+            max_queued_jobs=self._max_queued_jobs,
+        )
+
+    async def update_document(
+        self, tenant_id: str, document_id: str, patch: DocumentPatch
+    ) -> tuple[Document, PayloadTarget | None]:
+        """See the port."""
+        return await self._database.write("patch", changes.update_document, tenant_id, document_id, patch)
+
+    async def stale_payloads(self, limit: int) -> list[PayloadTarget]:
+        """See the port."""
+        return await self._database.read(changes.stale_payloads, limit)
+
+    async def finish_payload(self, target: PayloadTarget) -> None:
+        """See the port."""
+        await self._database.write("payload", changes.finish_payload, target)
+
+    async def list_versions(self, tenant_id: str, document_id: str) -> tuple[VersionEntry, ...]:
+        """See the port."""
+        return await self._database.read(reading.list_versions, tenant_id, document_id)
+
     async def get_document(self, tenant_id: str, document_id: str) -> Document:
         """See the port."""
         return await self._database.read(reading.get_document, tenant_id, document_id)
@@ -140,6 +199,7 @@ class SqlManifest:
         *,
         status: DocumentStatus | None,
         title: str | None,
+        parent_id: str | None,
         where: Filter | None,
         sort: str,
         limit: int,
@@ -151,24 +211,39 @@ class SqlManifest:
             scope,
             status=status,
             title=title,
+            parent_id=parent_id,
             where=where,
             sort=sort,
             limit=limit,
             cursor=cursor,
         )
 
-    async def get_version(self, tenant_id: str, document_id: str) -> Version:
+    async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:
         """See the port."""
-        return await self._database.read(reading.get_version, tenant_id, document_id)
+        return await self._database.read(reading.get_version, tenant_id, document_id, version)
 
-    async def delete_document(self, tenant_id: str, document_id: str) -> PurgeTarget:
+    async def delete_document(self, tenant_id: str, document_id: str) -> Deletion:
         """See the port."""
         return await self._database.write("tombstone", deletion.delete_document, tenant_id, document_id)
+
+    async def count_matching(self, scope: Scope, where: Filter) -> int:
+        """See the port."""
+        return await self._database.scan(deletion.count_matching, scope, where)
+
+    async def delete_matching(self, scope: Scope, where: Filter) -> Deletion | None:
+        """See the port."""
+        return await self._database.write("tombstone", deletion.delete_matching, scope, where)
+
+    async def expire_documents(self) -> int:
+        """See the port."""
+        if not await self._database.read(deletion.has_expired_documents):
+            return 0
+        return await self._database.write("tombstone", deletion.expire_documents)
 
     async def request_reindex(self, tenant_id: str, document_id: str) -> Acceptance:
         """See the port."""
         return await self._database.write(
-            "reindex", uploads.request_reindex, tenant_id, document_id, max_queued_jobs=self._max_queued_jobs
+            "reindex", changes.request_reindex, tenant_id, document_id, max_queued_jobs=self._max_queued_jobs
         )
 
     async def visible_documents(self, scope: Scope, ids: Sequence[str]) -> dict[str, VisibleDocument]:
@@ -180,6 +255,37 @@ class SqlManifest:
     async def get_job(self, tenant_id: str, job_id: str) -> Job:
         """See the port."""
         return await self._database.read(reading.get_job, tenant_id, job_id)
+
+    async def list_jobs(
+        self,
+        tenant_id: str,
+        *,
+        state: JobState | None,
+        kind: JobKind | None,
+        document_id: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Job]:
+        """See the port."""
+        return await self._database.scan(
+            reading.list_jobs,
+            tenant_id,
+            state=state,
+            kind=kind,
+            document_id=document_id,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def cancel_job(self, tenant_id: str, job_id: str) -> Job:
+        """See the port."""
+        return await self._database.write("cancel", jobs.cancel, tenant_id, job_id)
+
+    async def retry_job(self, tenant_id: str, job_id: str) -> Acceptance:
+        """See the port."""
+        return await self._database.write(
+            "reindex", jobs.retry, tenant_id, job_id, max_queued_jobs=self._max_queued_jobs
+        )
 
     async def claim_tasks(self, limit: int) -> list[IngestTask]:
         """See the port."""
@@ -193,9 +299,9 @@ class SqlManifest:
         """See the port."""
         return await self._database.write("progress", jobs.record_progress, job_id, stage, progress)
 
-    async def record_text(self, job_id: str, text_sha256: str) -> bool:
+    async def record_content(self, job_id: str, text_sha256: str, inside: Sequence[Member] = ()) -> bool:
         """See the port."""
-        return await self._database.write("text", jobs.record_text, job_id, text_sha256)
+        return await self._database.write("text", jobs.record_content, job_id, text_sha256, inside)
 
     async def requeue(
         self, job_id: str, *, delay: timedelta, failure: Failure, is_strike: bool = True
@@ -250,7 +356,7 @@ class SqlManifest:
 
     async def repair_version(self, document_version: str) -> None:
         """See the port."""
-        await self._database.write("reindex", uploads.repair_version, document_version)
+        await self._database.write("reindex", changes.repair_version, document_version)
 
     async def referenced_blobs(self) -> dict[str, bool]:
         """See the port."""

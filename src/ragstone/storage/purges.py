@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, union, update
 
-from ragstone.core.models import JobKind, JobState, PurgeReceipt, PurgeTarget
+from ragstone.core.models import JobKind, JobState, PurgeReceipt, PurgeTarget, VersionState
 from ragstone.storage.database import Transaction
-from ragstone.storage.tables import VersionState, documents, jobs, versions
+from ragstone.storage.tables import documents, jobs, members, versions
 
 KEPT_VERSIONS = 10
 """So many superseded or failed versions of a document keep their bytes and text."""
@@ -17,8 +17,7 @@ JOBS_KEPT_FOR = timedelta(hours=24)
 DeleteBlobs = Callable[[Sequence[str]], int]
 
 _DELETED = (
-    select(documents.c.id, jobs.c.id)
-    .outerjoin(jobs, and_(jobs.c.document_id == documents.c.id, jobs.c.kind == JobKind.PURGE))
+    select(documents.c.id, documents.c.purge_job_id)
     .where(documents.c.deleted_at.is_not(None))
     .order_by(documents.c.deleted_at, documents.c.id)
     .limit(bindparam("limit"))
@@ -68,20 +67,45 @@ def finish_purge(
 
 
 def _drop_document(tx: Transaction, target: PurgeTarget) -> set[str]:
-    """Drop a tombstoned document's rows and close its purge job; returns the hashes it referred to."""
+    """Drop a tombstoned document's rows and count it in its purge job; returns the hashes it referred to."""
     is_it = and_(documents.c.id == target.document_id, documents.c.deleted_at.is_not(None))
     if tx.execute(select(documents.c.id).where(is_it)).first() is None:
         return set()
-    hashes = _hashes(tx, target.document_id, target.versions)
-    tx.execute(delete(versions).where(versions.c.document_id == target.document_id))
+    hashes = _drop_versions(tx, target.document_id, target.versions)
     tx.execute(delete(documents).where(is_it))
-    its_jobs = jobs.c.document_id == target.document_id
+    its_jobs = and_(jobs.c.document_id == target.document_id, jobs.c.kind != JobKind.PURGE)
     tx.execute(update(jobs).where(its_jobs).values(expires_at=tx.now + JOBS_KEPT_FOR))
-    tx.execute(
-        update(jobs)
-        .where(its_jobs, jobs.c.kind == JobKind.PURGE)
-        .values(state=JobState.SUCCEEDED, finished_at=tx.now)
-    )
+    if target.job_id is not None:
+        _count_purged(tx, target.job_id)
+    return hashes
+
+
+def _count_purged(tx: Transaction, job_id: str) -> None:
+    """One document less; with the last one the job is done."""
+    job = jobs.c.id == job_id
+    tx.execute(update(jobs).where(job).values(done=jobs.c.done + 1))
+    if tx.execute(select(documents.c.id).where(documents.c.purge_job_id == job_id)).first() is None:
+        tx.execute(
+            update(jobs)
+            .where(job)
+            .values(state=JobState.SUCCEEDED, finished_at=tx.now, expires_at=tx.now + JOBS_KEPT_FOR)
+        )
+
+
+def _drop_versions(tx: Transaction, document_id: str, numbers: Sequence[int]) -> set[str]:
+    """Drop rows of versions and of what is inside them; returns the hashes they referred to."""
+    inside = _drop_members(tx, document_id, numbers)
+    these = and_(versions.c.document_id == document_id, versions.c.version.in_(numbers))
+    found = tx.execute(select(versions.c.sha256, versions.c.text_sha256).where(these)).all()
+    tx.execute(delete(versions).where(these))
+    return inside | {sha256 for row in found for sha256 in row if sha256 is not None}
+
+
+def _drop_members(tx: Transaction, document_id: str, numbers: Sequence[int]) -> set[str]:
+    """What was inside these versions is not needed for them any more: reading them again would find it again."""
+    these = and_(members.c.document_id == document_id, members.c.version.in_(numbers))
+    hashes = set(tx.execute(select(members.c.sha256).where(these)).scalars())
+    tx.execute(delete(members).where(these))
     return hashes
 
 
@@ -96,13 +120,11 @@ def _retain_newest(tx: Transaction, target: PurgeTarget) -> set[str]:
         )
         .values(retired_at=None, purged_at=tx.now)
     )
+    hashes = _drop_members(tx, target.document_id, target.versions)
     dropped = _beyond_kept(tx, target.document_id)
     if not dropped:
-        return set()
-    hashes = _hashes(tx, target.document_id, dropped)
-    tx.execute(
-        delete(versions).where(versions.c.document_id == target.document_id, versions.c.version.in_(dropped))
-    )
+        return hashes
+    hashes |= _drop_versions(tx, target.document_id, dropped)
     tx.execute(
         update(jobs)
         .where(jobs.c.document_id == target.document_id, jobs.c.version.in_(dropped))
@@ -112,36 +134,32 @@ def _retain_newest(tx: Transaction, target: PurgeTarget) -> set[str]:
 
 
 def _beyond_kept(tx: Transaction, document_id: str) -> list[int]:
-    """Old versions without points that are not among the newest old ones. The document's newest is never old."""
-    newest = select(documents.c.newest_version).where(documents.c.id == document_id).scalar_subquery()
+    """Old versions without points that are not among the newest old ones, or were replaced for good. The document's
+    newest is never old."""
     old = tx.execute(
-        select(versions.c.version, versions.c.purged_at)
+        select(versions.c.version, versions.c.purged_at, documents.c.kept_from)
+        .join(documents, documents.c.id == versions.c.document_id)
         .where(
             versions.c.document_id == document_id,
             versions.c.state.in_((VersionState.SUPERSEDED, VersionState.FAILED)),
-            versions.c.version < newest,
+            versions.c.version < documents.c.newest_version,
         )
         .order_by(versions.c.version.desc())
-        .offset(KEPT_VERSIONS)
-    )
-    return [version for version, purged_at in old if purged_at is not None]
-
-
-def _hashes(tx: Transaction, document_id: str, numbers: Sequence[int]) -> set[str]:
-    found = tx.execute(
-        select(versions.c.sha256, versions.c.text_sha256).where(
-            versions.c.document_id == document_id, versions.c.version.in_(numbers)
-        )
-    )
-    return {sha256 for row in found for sha256 in row if sha256 is not None}
+    ).all()
+    return [
+        version
+        for place, (version, purged_at, kept_from) in enumerate(old)
+        if purged_at is not None and (place >= KEPT_VERSIONS or version < kept_from)
+    ]
 
 
 def _delete_unreferenced(tx: Transaction, hashes: set[str], delete_blobs: DeleteBlobs) -> int:
     """Delete those of `hashes` that no version of any tenant refers to; returns how many blobs went."""
     if not hashes:
         return 0
-    originals = select(versions.c.sha256).where(versions.c.sha256.in_(hashes))
-    texts = select(versions.c.text_sha256).where(versions.c.text_sha256.in_(hashes))
-    needed = set(tx.execute(originals.union(texts)).scalars())
+    references = (versions.c.sha256, versions.c.text_sha256, members.c.sha256)
+    needed = set(
+        tx.execute(union(*(select(column).where(column.in_(hashes)) for column in references))).scalars()
+    )
     unreferenced = sorted(hashes - needed)
     return delete_blobs(unreferenced) if unreferenced else 0

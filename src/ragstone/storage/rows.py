@@ -6,6 +6,7 @@ from sqlalchemy import Label, Select, and_, func, select
 from sqlalchemy.sql import ColumnElement
 
 from ragstone.core.models import (
+    Child,
     Document,
     DocumentStatus,
     Failure,
@@ -16,9 +17,11 @@ from ragstone.core.models import (
     Progress,
     Scope,
     Version,
+    VersionEntry,
+    VersionState,
 )
 from ragstone.storage.database import AnyRow
-from ragstone.storage.tables import VersionState, documents, jobs, versions
+from ragstone.storage.tables import documents, jobs, versions
 
 shown = versions.alias("shown")
 """The version that a document's fields describe: the visible one, else the newest."""
@@ -80,6 +83,7 @@ TASKS: Select[Any] = (
         documents.c.collection,
         documents.c.source,
         documents.c.created_at,
+        documents.c.depth,
         versions.c.sha256,
         versions.c.filename,
         versions.c.media_type,
@@ -102,8 +106,8 @@ def status_is(status: DocumentStatus) -> ColumnElement[bool]:
     return and_(documents.c.visible_version.is_(None), jobs.c.state.in_(states))
 
 
-def document_from(row: AnyRow) -> Document:
-    """A row of DOCUMENTS."""
+def document_from(row: AnyRow, children: tuple[Child, ...] = ()) -> Document:
+    """A row of DOCUMENTS, and the documents inside it."""
     is_visible = row.visible_version is not None
     status = DocumentStatus.READY if is_visible else _STATUS[row.job_state]
     return Document(
@@ -128,7 +132,17 @@ def document_from(row: AnyRow) -> Document:
         created_at=row.created_at,
         updated_at=row.updated_at,
         expires_at=row.expires_at,
+        parent_id=row.parent_id,
+        children=children,
     )
+
+
+def child_from(row: AnyRow) -> Child:
+    """A row of DOCUMENTS that has a parent."""
+    is_visible = row.visible_version is not None
+    status = DocumentStatus.READY if is_visible else _STATUS[row.job_state]
+    error = _failure(row) if status is DocumentStatus.FAILED else None
+    return Child(row.id, row.member, row.shown_media_type, status, error)
 
 
 def version_from(row: AnyRow) -> Version:
@@ -162,6 +176,7 @@ def job_from(row: AnyRow) -> Job:
         stage_ms=row.job_stage_ms,
         created_at=row.job_created_at,
         finished_at=row.job_finished_at,
+        chunks_reused=row.job_chunks_reused,
         strikes=row.job_strikes,
     )
 
@@ -179,6 +194,26 @@ def task_from(row: AnyRow) -> IngestTask:
         title=row.title,
         source=row.source,
         metadata=row.metadata,
+        created_at=row.created_at,
+        depth=row.depth,
+    )
+
+
+def entry_from(row: AnyRow) -> VersionEntry:
+    """A row of versions with JOB_COLUMNS."""
+    return VersionEntry(
+        version=row.version,
+        state=row.state,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        filename=row.filename,
+        media_type=row.media_type,
+        characters=row.characters,
+        chunks=row.chunks,
+        chunks_reused=row.job_chunks_reused,
+        pages=row.pages,
+        job_id=row.job_id,
+        error=_failure(row) if row.state is VersionState.FAILED else None,
         created_at=row.created_at,
     )
 

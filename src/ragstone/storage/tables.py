@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Enum,
     ForeignKey,
@@ -22,22 +23,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     and_,
+    false,
 )
 
 from ragstone.core.filters import epoch_micros
-from ragstone.core.models import JobKind, JobState, Stage
+from ragstone.core.models import JobKind, JobState, Stage, VersionState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TITLE_KEY_LENGTH = 500  # PostgreSQL refuses index rows beyond 2,704 bytes
-
-
-class VersionState(StrEnum):
-    """Where a version stands. At most one version of a document is pending, and it is the newest."""
-
-    PENDING = "pending"
-    VISIBLE = "visible"
-    SUPERSEDED = "superseded"
-    FAILED = "failed"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -91,6 +84,8 @@ collections = Table(
 )
 
 # No foreign key to collections: tombstones of a deleted collection outlive it until their points are purged.
+# A part of another document is known by `parent_id` and its path there, `member`. Versions below `kept_from` were
+# replaced for good. `payload_stale_at` is set while the points may not carry the present title and metadata.
 documents = Table(
     "documents",
     metadata,
@@ -107,9 +102,15 @@ documents = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("deleted_at", UtcTime),
+    Column("purge_job_id", Text),
+    Column("parent_id", Text),
+    Column("member", Text),
+    Column("depth", Integer, nullable=False, server_default="0"),
+    Column("kept_from", Integer, nullable=False, server_default="1"),
+    Column("payload_stale_at", UtcTime),
 )
 _is_live = documents.c.deleted_at.is_(None)
-_has_identity = and_(_is_live, documents.c.source.is_not(None))
+_has_identity = and_(_is_live, documents.c.source.is_not(None), documents.c.parent_id.is_(None))
 Index(
     "documents_identity",
     documents.c.tenant_id,
@@ -137,6 +138,29 @@ Index(
     sqlite_where=_is_live,
     postgresql_where=_is_live,
 )
+_is_child = and_(_is_live, documents.c.parent_id.is_not(None))
+Index(
+    "documents_children",
+    documents.c.parent_id,
+    documents.c.member,
+    unique=True,
+    sqlite_where=_is_child,
+    postgresql_where=_is_child,
+)
+_is_stale = and_(_is_live, documents.c.payload_stale_at.is_not(None))
+Index(
+    "documents_stale",
+    documents.c.payload_stale_at,
+    sqlite_where=_is_stale,
+    postgresql_where=_is_stale,
+)
+_will_expire = and_(_is_live, documents.c.expires_at.is_not(None))
+Index(
+    "documents_expiring",
+    documents.c.expires_at,
+    sqlite_where=_will_expire,
+    postgresql_where=_will_expire,
+)
 _is_deleted = documents.c.deleted_at.is_not(None)
 Index(
     "documents_deleted",
@@ -145,9 +169,17 @@ Index(
     sqlite_where=_is_deleted,
     postgresql_where=_is_deleted,
 )
+_has_purge = documents.c.purge_job_id.is_not(None)
+Index(
+    "documents_by_purge",
+    documents.c.purge_job_id,
+    sqlite_where=_has_purge,
+    postgresql_where=_has_purge,
+)
 
 # `title` is the user's (None = from the document). A row is a reference to its blobs; it goes when they may go.
 # `retired_at` is set while the version's points wait for their purge, `purged_at` when they are known to be gone.
+# `replaces`: once it is visible, older versions go for good.
 versions = Table(
     "versions",
     metadata,
@@ -169,6 +201,7 @@ versions = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("retired_at", UtcTime),
     Column("purged_at", UtcTime),
+    Column("replaces", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("document_id", "version"),
 )
 Index("versions_by_sha256", versions.c.sha256)
@@ -181,14 +214,28 @@ Index(
     postgresql_where=_is_retired,
 )
 
+# The documents inside a version, written down before their bytes are stored. They become documents at its switch.
+members = Table(
+    "members",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("media_type", Text, nullable=False),
+    PrimaryKeyConstraint("document_id", "version", "member"),
+)
+Index("members_by_sha256", members.c.sha256)
+
 # No foreign key to documents: a client may poll the jobs of a purged document until they expire.
-# `due_at` is None for purges, which no worker claims, and for jobs that are done. `strikes` counts the attempts that may have killed a worker.
+# `document_id` is None for the purge of many. `due_at` is None for purges, which no worker claims, and for jobs that are done. `strikes` counts the attempts that may have killed a worker.
 jobs = Table(
     "jobs",
     metadata,
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, nullable=False),
-    Column("document_id", Text, nullable=False),
+    Column("document_id", Text),
     Column("version", Integer),
     Column("kind", _choice(JobKind), nullable=False),
     Column("state", _choice(JobState), nullable=False),
@@ -208,9 +255,25 @@ jobs = Table(
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
     Column("expires_at", UtcTime),
+    Column("chunks_reused", Integer, nullable=False, server_default="0"),
 )
+Index("jobs_by_time", jobs.c.tenant_id, jobs.c.created_at, jobs.c.id)
 _is_due = jobs.c.due_at.is_not(None)
 Index("jobs_queue", jobs.c.state, jobs.c.due_at, jobs.c.id, sqlite_where=_is_due, postgresql_where=_is_due)
 Index("jobs_by_document", jobs.c.document_id)
 _expires = jobs.c.expires_at.is_not(None)
 Index("jobs_expiring", jobs.c.expires_at, sqlite_where=_expires, postgresql_where=_expires)
+
+# What an upload with an Idempotency-Key came to. `fingerprint` is the hash of all that the request said.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("job_id", Text),
+    Column("expires_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "key"),
+)
+Index("idempotency_keys_expiring", idempotency_keys.c.expires_at)

@@ -4,7 +4,7 @@ A version's fields hold what its user last said: what an upload leaves out is ta
 While a document has no visible version it shows the newest one's title and metadata, afterwards the visible one's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -13,9 +13,9 @@ from sqlalchemy import and_, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from ragstone.core.errors import Cancelled, QueueFull
-from ragstone.core.models import JobKind, JobState
+from ragstone.core.models import JobKind, JobState, VersionState
 from ragstone.storage.database import AnyRow, Transaction
-from ragstone.storage.tables import VersionState, documents, jobs, title_key, versions
+from ragstone.storage.tables import documents, jobs, title_key, versions
 
 _WORKING = (JobState.QUEUED, JobState.RUNNING)
 
@@ -34,6 +34,8 @@ class NewVersion:
     media_type: str
     title: str | None
     metadata: Mapping[str, Any]
+    replaces: bool = False
+    """Whether older versions go for good once this one is visible."""
 
     @classmethod
     def like(cls, version: AnyRow) -> "NewVersion":
@@ -70,6 +72,7 @@ def add_version(
             "media_type": content.media_type,
             "title": content.title,
             "metadata": content.metadata,
+            "replaces": content.replaces,
         },
     )
     tx.execute(_ADD_JOB, {**key, "id": job_id, "tenant_id": tenant_id, "kind": kind, "due_at": tx.now})
@@ -108,6 +111,23 @@ def cancel_jobs(tx: Transaction, which: ColumnElement[bool], reason: str) -> Non
             error_message=reason,
         )
     )
+
+
+def renew(
+    tx: Transaction,
+    document: AnyRow,
+    content: NewVersion,
+    kind: JobKind,
+    *,
+    confirm_blob: Callable[[], object],
+    max_queued_jobs: int,
+) -> None:
+    """Append a version in place of one that is still pending. `document` is a row of DOCUMENTS. Raises QueueFull."""
+    if document.newest_state is VersionState.PENDING:
+        supersede_pending(tx, document.id, document.newest_version)
+    require_room(tx, max_queued_jobs)
+    confirm_blob()
+    append_version(tx, document, content, kind)
 
 
 def supersede_pending(tx: Transaction, document_id: str, number: int) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from ragstone.core.filters import epoch_micros
 from ragstone.core.models import Scope, VisibleDocument
 from ragstone.storage.collections import require_collection, unknown_collection
 from ragstone.storage.database import Database, Transaction
+from ragstone.storage.reading import is_unexpired
 from ragstone.storage.tables import documents
 
 MOST_INLINE = 200
@@ -28,7 +30,7 @@ _VISIBLE = """
 SELECT json_group_array(json_array(id, visible_version, title, json(metadata)))
 FROM documents
 WHERE id IN (SELECT value FROM json_each(?)) AND +tenant_id = ? AND +collection = ?
-  AND +deleted_at IS NULL AND visible_version IS NOT NULL
+  AND +deleted_at IS NULL AND visible_version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?)
 """
 _VISIBLE_ANYWHERE = select(
     documents.c.id, documents.c.visible_version, documents.c.title, documents.c.metadata
@@ -73,7 +75,8 @@ class Visibility:
         self._connection.close()
 
     def _look_up(self, scope: Scope, ids: Sequence[str]) -> list[Any]:
-        parameters = (json.dumps(list(ids)), scope.tenant_id, scope.collection)
+        now = epoch_micros(self._database.now())
+        parameters = (json.dumps(list(ids)), scope.tenant_id, scope.collection, now)
         (found,) = self._connection.execute(_VISIBLE, parameters).fetchone()
         rows: list[Any] = json.loads(found)
         return rows
@@ -88,4 +91,5 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _visible_documents(tx: Transaction, scope: Scope, ids: Sequence[str]) -> dict[str, VisibleDocument]:
     parameters = {"ids": list(ids), "tenant_id": scope.tenant_id, "collection": scope.collection}
-    return {row[0]: VisibleDocument(*row) for row in tx.execute(_VISIBLE_ANYWHERE, parameters)}
+    visible = _VISIBLE_ANYWHERE.where(is_unexpired(tx.now))
+    return {row[0]: VisibleDocument(*row) for row in tx.execute(visible, parameters)}

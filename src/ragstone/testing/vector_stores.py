@@ -4,8 +4,9 @@ import copy
 import math
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -128,6 +129,13 @@ class InMemoryVectorStore:
             if item.scope.tenant_id == scope.tenant_id
             and (key := item.point.payload.get("embedding_key")) in wanted
         }
+
+    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the port."""
+        for id_ in payloads.keys() & self._kept.keys():
+            kept = self._kept[id_]
+            if kept.scope == scope:
+                self._kept[id_] = _Kept(scope, replace(kept.point, payload=copy.deepcopy(payloads[id_])))
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""

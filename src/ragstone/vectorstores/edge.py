@@ -1,14 +1,21 @@
 """`EdgeVectorStore`: the port `VectorStore` over Qdrant Edge, which runs in a process of its own (see `edge_link`)."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ragstone.core.errors import RagstoneError
 from ragstone.core.filters import Filter
 from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
-from ragstone.vectorstores.edge_codec import pack_point, pack_sparse, unit_rows, unpack_hits, unpack_point
+from ragstone.vectorstores.edge_codec import (
+    pack_payload,
+    pack_point,
+    pack_sparse,
+    unit_rows,
+    unpack_hits,
+    unpack_point,
+)
 from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.edge_link import EngineLink
 from ragstone.vectorstores.frames import Condition
@@ -133,6 +140,13 @@ class EdgeVectorStore:
                 (key, unpack_point(point)) for key, point in zip(batch, points, strict=True) if point
             )
         return found
+
+    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the port. In small batches, between which queries are answered."""
+        ids = list(payloads)
+        for rows in _slices(len(ids), BATCH_POINTS):
+            batch = [[ids[row], *pack_payload(scope.tenant_id, payloads[ids[row]])] for row in rows]
+            await self._link.call("replace_payloads", scope.tenant_id, _key(scope), batch)
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""

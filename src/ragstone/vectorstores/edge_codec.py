@@ -3,7 +3,7 @@
 import json
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,19 +43,16 @@ def pack_sparse(sparse: SparseVector) -> tuple[bytes, bytes]:
 
 def pack_point(tenant_id: str, point: Point, unit: Vector, sparse: tuple[bytes, bytes]) -> list[Any]:
     """One point as `Engine.upsert` takes it."""
-    fields = payload_fields(point.payload)
+    return [point.id, unit.tobytes(), *sparse, *pack_payload(tenant_id, point.payload)]
+
+
+def pack_payload(tenant_id: str, payload: Mapping[str, Any]) -> list[Any]:
+    """What the engine keeps of a payload: document version, tokens, numbers, and all of it as JSON."""
+    fields = payload_fields(payload)
     tokens = tokens_of(fields)
     if (key := fields["embedding_key"]) is not None:
         tokens.append(embedding_token(tenant_id, key))
-    return [
-        point.id,
-        unit.tobytes(),
-        *sparse,
-        fields["document_version"],
-        b"".join(tokens),
-        numbers_of(fields),
-        _pack_payload(point.payload),
-    ]
+    return [fields["document_version"], b"".join(tokens), numbers_of(fields), _to_json(payload)]
 
 
 def unpack_point(stored: Sequence[Any]) -> StoredPoint:
@@ -72,7 +69,7 @@ def unpack_hits(hits: tuple[Sequence[str], Sequence[float]]) -> list[ScoredId]:
     return [ScoredId(id_, score) for id_, score in zip(ids, scores, strict=True)]
 
 
-def _pack_payload(payload: Any) -> str:
+def _to_json(payload: Any) -> str:
     try:
         return orjson.dumps(payload).decode()
     except TypeError:  # an integer over 64 bits, or half a character: both are good JSON

@@ -41,6 +41,7 @@ from ragstone.vectorstores.edge_records import (
     floats,
     integers,
     scope_of,
+    to_payload,
     to_point,
     to_stored,
     weight_of,
@@ -137,6 +138,15 @@ class Engine:
             return [None] * len(keys)  # a document that is new throughout: one look is enough
         found = (self._scroll(Filter(must=[has_value("tokens", key)]), 1, with_vectors=True) for key in keys)
         return [points[0] if points else None for points in found]
+
+    def replace_payloads(self, tenant_id: str, scope: str, payloads: Sequence[Sequence[Any]]) -> None:
+        """Each payload: a point's id, and what `upsert` takes after the vectors."""
+        fixed = {"tenant_id": tenant_id, "scope": scope}
+        known = {id_ for id_, _, _ in self.retrieve(scope, [id_ for id_, *_ in payloads], with_vectors=False)}
+        self._written += len(known)
+        for id_, *rest in payloads:
+            if id_ in known:
+                self._shard.update(UpdateOperation.overwrite_payload([id_], to_payload(fixed, *rest)))
 
     def delete(self, scope: str, where: Condition) -> int:
         """How many went."""
@@ -309,6 +319,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     operation.__name__: operation
     for operation in (
         Engine.upsert,
+        Engine.replace_payloads,
         Engine.search,
         Engine.term_weights,
         Engine.retrieve,

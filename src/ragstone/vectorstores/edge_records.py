@@ -23,17 +23,22 @@ def to_point(
     body: str,
 ) -> Point:
     """`fixed` is the part of the payload that all points of a batch share."""
+    vectors: dict[str, Any] = {DENSE: floats(dense), SPARSE: SparseVector(integers(indices), floats(values))}
+    return Point(id_, vectors, to_payload(fixed, version, tokens, numbers, body))
+
+
+def to_payload(
+    fixed: dict[str, Any], version: str | None, tokens: bytes, numbers: dict[str, list[float]], body: str
+) -> dict[str, Any]:
+    """What is kept of a point besides its vectors."""
     digits = tokens.hex()
-    payload = {
+    return {
         **fixed,
         "document_version": version,
         "tokens": [digits[start : start + 32] for start in range(0, len(digits), 32)],
         "numbers": numbers,
         "body": body,
     }
-    return Point(
-        id_, {DENSE: floats(dense), SPARSE: SparseVector(integers(indices), floats(values))}, payload
-    )
 
 
 def to_stored(record: Record) -> Stored:

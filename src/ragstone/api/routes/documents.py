@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from ragstone.api.bodies import parse_json
-from ragstone.api.deps import Cursor, Limit, Services, Tenant
+from ragstone.api.deps import Cursor, IdempotencyHeader, Limit, Services, Tenant
 from ragstone.api.errors import error_responses
 from ragstone.api.routes.uploads import OPENAPI_BODY, upload
 from ragstone.api.schemas.base import CollectionName
 from ragstone.api.schemas.documents import (
+    BulkDeleteReply,
     ChunkPageReply,
     ChunkReply,
     DeleteReceipt,
@@ -28,6 +29,9 @@ from ragstone.core.models import DocumentStatus, Scope
 
 router = APIRouter(prefix="/documents", tags=["documents"])
 DocumentId = Annotated[str, Path(max_length=64, description="The document's id.")]
+VersionQuery = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Of this version, not the visible one.")
+]
 MAX_FILTER_TEXT = 65_536
 
 
@@ -42,9 +46,11 @@ MAX_FILTER_TEXT = 65_536
     openapi_extra={"requestBody": OPENAPI_BODY},
     summary="Upload documents",
 )
-async def create_documents(request: Request, services: Services, tenant: Tenant) -> Response:
+async def create_documents(
+    request: Request, services: Services, tenant: Tenant, idempotency_key: IdempotencyHeader = None
+) -> Response:
     """One file (`file`), many (`files`), or JSON text. Acknowledged means durable; `job` tells how far it is."""
-    return await upload(request, services, tenant)
+    return await upload(request, services, tenant, idempotency_key)
 
 
 @router.get("", responses=error_responses(403, 404, 422, 503), summary="List documents")
@@ -54,6 +60,9 @@ async def list_documents(
     collection: Annotated[CollectionName, Query()] = "default",
     status: DocumentStatus | None = None,
     title: Annotated[str | None, Query(max_length=1024, description="Part of the title, any case.")] = None,
+    parent_id: Annotated[
+        str | None, Query(max_length=64, description="Only the parts of this document.")
+    ] = None,
     filter: Annotated[str | None, Query(description="A filter as URL-encoded JSON.")] = None,  # noqa: A002
     sort: Literal["created_at", "-created_at", "title"] = "-created_at",
     limit: Limit = 50,
@@ -64,7 +73,8 @@ async def list_documents(
         Scope(tenant, collection),
         status=status,
         title=title,
-        where=_filter(filter),
+        parent_id=parent_id,
+        where=filter_of(filter),
         sort=sort,
         limit=limit,
         cursor=cursor,
@@ -87,17 +97,19 @@ async def get_document(document_id: DocumentId, services: Services, tenant: Tena
     },
     summary="Download the original",
 )
-async def get_content(document_id: DocumentId, services: Services, tenant: Tenant) -> Response:
+async def get_content(
+    document_id: DocumentId, services: Services, tenant: Tenant, version: VersionQuery = None
+) -> Response:
     """Always an attachment of a neutral type: nothing that was uploaded runs in a browser."""
-    version, path = await services.documents.content(tenant, document_id)
-    name = version.filename or f"{document_id}.txt"
+    found, path = await services.documents.content(tenant, document_id, version)
+    name = found.filename or f"{document_id}.txt"
     try:
-        found = await asyncio.to_thread(path.stat)
+        status = await asyncio.to_thread(path.stat)
     except FileNotFoundError as error:  # deleted in between
         raise DocumentNotFound(f"there is no document {document_id}") from error
     return FileResponse(
         path,
-        stat_result=found,
+        stat_result=status,
         media_type="application/octet-stream",
         headers={
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
@@ -115,9 +127,11 @@ async def get_content(document_id: DocumentId, services: Services, tenant: Tenan
     },
     summary="Get the extracted text",
 )
-async def get_text(document_id: DocumentId, services: Services, tenant: Tenant) -> PlainTextResponse:
+async def get_text(
+    document_id: DocumentId, services: Services, tenant: Tenant, version: VersionQuery = None
+) -> PlainTextResponse:
     """The text that all offsets refer to; empty while the document was not parsed yet."""
-    return PlainTextResponse(await services.documents.text(tenant, document_id))
+    return PlainTextResponse(await services.documents.text(tenant, document_id, version))
 
 
 @router.get("/{document_id}/chunks", responses=error_responses(403, 404, 422, 503), summary="List the chunks")
@@ -142,33 +156,45 @@ async def list_chunks(
 async def delete_document(document_id: DocumentId, services: Services, tenant: Tenant) -> Response:
     """Works in every state; invisible at once. The receipt says what went."""
     receipt = await services.documents.delete(tenant, document_id)
-    job = None
-    if not receipt.verified_absent and receipt.job_id is not None:
-        job = JobReply.model_validate(await services.manifest.get_job(tenant, receipt.job_id))
-    reply = DeleteReceipt(
-        document_id=receipt.document_id,
-        versions=len(receipt.versions),
-        points_deleted=receipt.points_deleted,
-        blobs_deleted=receipt.blobs_deleted,
-        verified_absent=receipt.verified_absent,
-        job=job,
-    )
+    reply = DeleteReceipt.model_validate(receipt)
     status = 200 if receipt.verified_absent else 202
     return Response(reply.model_dump_json(), status_code=status, media_type="application/json")
 
 
-@router.post(
-    "/{document_id}/reindex",
+@router.delete(
+    "",
     status_code=202,
-    responses=error_responses(403, 404, 409, 422, 429, 503),
-    summary="Re-index a document",
+    response_model=BulkDeleteReply,
+    responses={
+        200: {"model": BulkDeleteReply, "description": "A dry run, or nothing is to do."},
+        **error_responses(403, 404, 422, 503),
+    },
+    summary="Delete documents by filter",
 )
-async def reindex_document(document_id: DocumentId, services: Services, tenant: Tenant) -> UploadReply:
-    """Parse, chunk and embed the stored bytes again, as a new version; the old one answers until the switch."""
-    return UploadReply.model_validate(await services.documents.reindex(tenant, document_id))
+async def delete_documents(
+    services: Services,
+    tenant: Tenant,
+    filter: Annotated[str, Query(description="A filter as URL-encoded JSON.")],  # noqa: A002
+    collection: Annotated[CollectionName, Query()] = "default",
+    *,
+    dry_run: Annotated[bool, Query(description="Only count them.")] = False,
+) -> Response:
+    """All that pass are invisible at once, with all that is inside them; the job purges them."""
+    scope, where = Scope(tenant, collection), filter_of(filter)
+    assert where is not None  # a filter is required
+    if dry_run:
+        documents, job = await services.documents.count_matching(scope, where), None
+    else:
+        job = await services.documents.delete_matching(scope, where)
+        documents = 0 if job is None else job.progress.total
+    shown = None if job is None else JobReply.model_validate(job)
+    reply = BulkDeleteReply(documents=documents, dry_run=dry_run, job=shown)
+    status = 200 if job is None else 202
+    return Response(reply.model_dump_json(), status_code=status, media_type="application/json")
 
 
-def _filter(raw: str | None) -> Filter | None:
+def filter_of(raw: str | None) -> Filter | None:
+    """A filter in a URL. Raises InvalidFilter."""
     if raw is None:
         return None
     if len(raw) > MAX_FILTER_TEXT:

@@ -1,7 +1,9 @@
-"""The body of `POST /documents`: one file, many files, or JSON text, all to the same reply."""
+"""Bodies that bring bytes: one file, many files, or JSON text, all to the same reply."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
@@ -19,9 +21,11 @@ from ragstone.api.bodies import (
     safe_filename,
 )
 from ragstone.api.schemas.documents import (
+    ContentForm,
     DocumentReply,
     FailureModel,
     JobReply,
+    TextContent,
     TextUpload,
     UploadForm,
     UploadItem,
@@ -32,11 +36,12 @@ from ragstone.bootstrap import Container
 from ragstone.core.errors import InvalidRequest, RagstoneError, UnsupportedMediaType
 from ragstone.core.models import Acceptance, OnDuplicate, Scope
 from ragstone.middleware.errors import retry_header
-from ragstone.services.documents import UploadFields
+from ragstone.services.documents import ReceivedFile, UploadFields
 
 M = TypeVar("M", bound=BaseModel)
 
 _FORM: dict[str, Any] = UploadForm.model_json_schema()
+_METADATA = {"type": "string", "description": "A JSON object.", "examples": ['{"team": "a"}']}
 OPENAPI_BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -52,11 +57,7 @@ OPENAPI_BODY: dict[str, Any] = {
                         "items": {"type": "string", "format": "binary"},
                     },
                     **_FORM["properties"],
-                    "metadata": {
-                        "type": "string",
-                        "description": "A JSON object.",
-                        "examples": ['{"team": "a"}'],
-                    },
+                    "metadata": _METADATA,
                 },
             }
         },
@@ -65,50 +66,108 @@ OPENAPI_BODY: dict[str, Any] = {
 }
 
 
-async def upload(request: Request, services: Container, tenant: str) -> Response:
+CONTENT_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "title": _FORM["properties"]["title"],
+                    "metadata": _METADATA,
+                },
+            }
+        },
+        "application/json": {"schema": {"$ref": "#/components/schemas/TextContent"}},
+    },
+}
+KNOWN_BODIES = "send multipart/form-data with a file, or application/json with a text"
+
+
+async def upload(request: Request, services: Container, tenant: str, key: str | None) -> Response:
     """Read the body as what its content type says and upload what it holds."""
     content_type = media_type(request)
     if content_type == "multipart/form-data":
-        form = await read_form(request)
-        try:
-            return await _upload_form(form, services, tenant)
-        finally:
-            await form.close()
+        async with _form_of(request) as form:
+            return await _upload_form(form, services, tenant, key)
     if content_type == "application/json":
         body = _validated(TextUpload, await asyncio.to_thread(parse_json, await request.body()))
-        acceptance = await services.documents.upload_text(body.text, _fields(body, tenant))
-        return _one(acceptance)
-    raise UnsupportedMediaType("send multipart/form-data with a file, or application/json with a text")
+        acceptance = await services.documents.upload_text(body.text, _fields(body, tenant, key))
+        return accepted(acceptance)
+    raise UnsupportedMediaType(KNOWN_BODIES)
 
 
-async def _upload_form(form: FormData, services: Container, tenant: str) -> Response:
+async def replace_content(
+    request: Request, services: Container, tenant: str, document_id: str, key: str | None
+) -> Response:
+    """The same for a new version of one document."""
+    content_type = media_type(request)
+    if content_type == "multipart/form-data":
+        async with _form_of(request) as form:
+            files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+            fields = _content_fields(_validated(ContentForm, form_fields(form)), tenant, key)
+            if len(files) != 1 or not isinstance(form.get("file"), UploadFile):
+                raise InvalidRequest("send exactly one part `file`")
+            async with _received(files[0], services) as received:
+                return accepted(await services.changes.replace_file(tenant, document_id, received, fields))
+    if content_type == "application/json":
+        body = _validated(TextContent, await asyncio.to_thread(parse_json, await request.body()))
+        fields = _content_fields(body, tenant, key)
+        return accepted(await services.changes.replace_text(tenant, document_id, body.text, fields))
+    raise UnsupportedMediaType(KNOWN_BODIES)
+
+
+@asynccontextmanager
+async def _form_of(request: Request) -> AsyncIterator[FormData]:
+    form = await read_form(request)
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _upload_form(form: FormData, services: Container, tenant: str, key: str | None) -> Response:
     single = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
     many = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-    strangers = {key for key, part in form.multi_items() if isinstance(part, UploadFile)} - {"file", "files"}
-    fields = _fields(_validated(UploadForm, form_fields(form)), tenant)
+    strangers = {name for name, part in form.multi_items() if isinstance(part, UploadFile)} - {
+        "file",
+        "files",
+    }
+    fields = _fields(_validated(UploadForm, form_fields(form)), tenant, key)
     if strangers or len(single) > 1 or bool(single) == bool(many):
         raise InvalidRequest("send exactly one part `file`, or 1 to 100 parts `files`")
     if single:
-        return _one(await _upload_one(single[0], fields, services))
+        return accepted(await _upload_one(single[0], fields, services))
     if fields.title is not None or fields.source is not None:
         raise InvalidRequest("title and source belong to one file; send files one by one to give them")
-    return _many([await _upload_item(part, fields, services) for part in many])
+    return _many([await _upload_item(many, place, fields, services) for place in range(len(many))])
 
 
 async def _upload_one(part: UploadFile, fields: UploadFields, services: Container) -> Acceptance:
+    async with _received(part, services) as received:
+        return await services.documents.upload_file(received, fields)
+
+
+@asynccontextmanager
+async def _received(part: UploadFile, services: Container) -> AsyncIterator[ReceivedFile]:
+    """The file in the spool; what nobody took over is removed."""
     spool = services.documents.new_spool()
     try:
-        received = await receive_file(part, spool)
-        return await services.documents.upload_file(received, fields)
+        yield await receive_file(part, spool)
     finally:
         spool.unlink(missing_ok=True)
 
 
 async def _upload_item(
-    part: UploadFile, fields: UploadFields, services: Container
+    parts: Sequence[UploadFile], place: int, fields: UploadFields, services: Container
 ) -> tuple[UploadItem, Acceptance | RagstoneError]:
-    """One file's item, and what alone would have been its reply."""
+    """One file's item, and what alone would have been its reply. Each has a commit, and so a key, of its own."""
+    part, key = parts[place], fields.idempotency_key
     filename = safe_filename(part.filename) or ""
+    if key is not None:
+        fields = replace(fields, idempotency_key=f"{key} {place + 1}/{len(parts)}")
     try:
         acceptance = await _upload_one(part, fields, services)
     except RagstoneError as error:
@@ -117,7 +176,8 @@ async def _upload_item(
     return UploadItem(filename=filename, document=reply.document, job=reply.job), acceptance
 
 
-def _one(acceptance: Acceptance) -> Response:
+def accepted(acceptance: Acceptance) -> Response:
+    """202 with the document and its job, or 200 when nothing is to do."""
     return _json(_reply(acceptance), _status(acceptance))
 
 
@@ -145,13 +205,19 @@ def _json(reply: BaseModel, status: int, headers: Mapping[str, str] | None = Non
     )
 
 
-def _fields(body: TextUpload | UploadForm, tenant: str) -> UploadFields:
+def _content_fields(body: TextContent | ContentForm, tenant: str, key: str | None) -> UploadFields:
+    """The collection is the document's own, and nobody asks for it."""
+    return UploadFields(Scope(tenant), title=body.title or None, metadata=body.metadata, idempotency_key=key)
+
+
+def _fields(body: TextUpload | UploadForm, tenant: str, key: str | None) -> UploadFields:
     return UploadFields(
         scope=Scope(tenant, body.collection),
         source=body.source or None,
         title=body.title or None,
         metadata=body.metadata,
         on_duplicate=OnDuplicate(body.on_duplicate),
+        idempotency_key=key,
     )
 
 

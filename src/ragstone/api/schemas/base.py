@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     PlainSerializer,
     StringConstraints,
@@ -43,6 +44,19 @@ def _rfc3339(moment: datetime) -> str:
 
 
 Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a time is text such as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic's way
+    moment = datetime.fromisoformat(value)
+    if moment.utcoffset() is None:
+        raise ValueError("a time needs its offset, such as Z")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)]
+"""A time in a request."""
 
 
 class RequestModel(BaseModel):

@@ -1,13 +1,14 @@
 """Documents, chunks, jobs, collections: requests and replies."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from ragstone.api.schemas.base import CollectionName, Name, ReplyModel, RequestModel, Text, Time
+from ragstone.api.schemas.base import CollectionName, Moment, Name, ReplyModel, RequestModel, Text, Time
 from ragstone.api.schemas.query import LocationModel
+from ragstone.core.models import MAX_METADATA_KEYS
 
-MAX_METADATA_KEYS = 64
 MAX_METADATA_KEY = 256
 MAX_METADATA_TEXT = 8_192
 MAX_METADATA_LIST = 256
@@ -56,6 +57,16 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _in_future(value: datetime) -> datetime:
+    if value <= datetime.now(UTC):
+        raise ValueError("the time is past; delete the document instead")
+    return value
+
+
+DocumentText = Annotated[Text, StringConstraints(min_length=1), AfterValidator(_not_blank)]
+DuplicateRule = Literal["version", "replace", "skip", "error"]
+
+
 class TextUpload(RequestModel):
     """A document given as text."""
 
@@ -72,12 +83,12 @@ class TextUpload(RequestModel):
         }
     )
 
-    text: Annotated[Text, StringConstraints(min_length=1), AfterValidator(_not_blank)]
+    text: DocumentText
     title: Name | None = None
     source: Name | None = None
     metadata: MetadataJson | None = None
     collection: CollectionName = "default"
-    on_duplicate: Literal["version", "skip"] = "version"
+    on_duplicate: DuplicateRule = "version"
 
 
 class UploadForm(RequestModel):
@@ -87,7 +98,38 @@ class UploadForm(RequestModel):
     source: Name | None = None
     metadata: MetadataJson | None = None
     collection: CollectionName = "default"
-    on_duplicate: Literal["version", "skip"] = "version"
+    on_duplicate: DuplicateRule = "version"
+
+
+class TextContent(RequestModel):
+    """A new version given as text."""
+
+    text: DocumentText
+    title: Name | None = None
+    metadata: MetadataJson | None = None
+
+
+class ContentForm(RequestModel):
+    """The form fields beside the file of a new version."""
+
+    title: Name | None = None
+    metadata: MetadataJson | None = None
+
+
+class DocumentPatchModel(RequestModel):
+    """A merge patch (RFC 7396): what is left out stays, `null` removes a metadata key or the expiry."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"title": "Refunds", "metadata": {"team": "sales"}, "expires_at": "2030-01-01T00:00:00Z"}
+            ]
+        }
+    )
+
+    title: Annotated[Name, StringConstraints(min_length=1)] = Field(default_factory=str)
+    metadata: MetadataJson | None = None
+    expires_at: Annotated[Moment, AfterValidator(_in_future)] | None = None
 
 
 class FailureModel(ReplyModel):
@@ -117,10 +159,22 @@ class PendingModel(ReplyModel):
     error: FailureModel | None
 
 
+class ChildModel(ReplyModel):
+    """A document inside another; `member` is its path there. It is a document of its own under its id."""
+
+    id: str
+    member: str
+    media_type: str
+    status: Literal["queued", "processing", "ready", "failed"]
+    error: FailureModel | None
+
+
 class DocumentReply(ReplyModel):
     """A document. `status`, `version`, `chunks` describe the visible version; once there is one it stays ready."""
 
     id: str
+    parent_id: str | None = Field(description="The document that it is a part of.")
+    children: list[ChildModel] = Field(description="Its parts: attachments, files in an archive.")
     collection: str
     source: str | None
     title: str
@@ -142,11 +196,36 @@ class DocumentReply(ReplyModel):
     expires_at: Time | None
 
 
+class VersionReply(ReplyModel):
+    """A version that is kept. `state`: pending, visible, superseded or failed."""
+
+    version: int
+    state: Literal["pending", "visible", "superseded", "failed"]
+    sha256: str
+    bytes: int
+    filename: str | None
+    media_type: str
+    characters: int
+    chunks: int
+    chunks_reused: int = Field(description="Chunks that were not embedded again, as an equal one was known.")
+    pages: int | None
+    job_id: str
+    error: FailureModel | None
+    created_at: Time
+
+
+class VersionList(ReplyModel):
+    """All versions that are kept, newest first; there are never many."""
+
+    items: list[VersionReply]
+    next_cursor: None = None
+
+
 class JobReply(ReplyModel):
     """A piece of background work."""
 
     id: str
-    document_id: str
+    document_id: str | None = Field(description="Null for the purge of many.")
     version: int | None
     kind: Literal["ingest", "reindex", "purge"]
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -155,7 +234,25 @@ class JobReply(ReplyModel):
     attempts: int
     next_retry_at: Time | None
     error: FailureModel | None
+    chunks_reused: int
     stage_ms: dict[str, float]
+    created_at: Time
+    finished_at: Time | None
+
+
+class JobPage(ReplyModel):
+    """One page of jobs."""
+
+    items: list[JobReply]
+    next_cursor: str | None
+
+
+class JobEvent(ReplyModel):
+    """A job at a moment of following it."""
+
+    job: JobReply
+    rate: float | None = Field(description="Units of its progress a second.")
+    remaining_s: float | None = Field(description="What is left of the stage at that rate.")
 
 
 class UploadReply(ReplyModel):
@@ -207,7 +304,8 @@ class ChunkPageReply(ReplyModel):
 
 
 class DeleteReceipt(ReplyModel):
-    """What went. `verified_absent`: the count of its points was read back as zero."""
+    """What went with the document and all inside it. `verified_absent`: the count of their points was read back as
+    zero."""
 
     document_id: str
     versions: int
@@ -215,6 +313,14 @@ class DeleteReceipt(ReplyModel):
     blobs_deleted: int
     verified_absent: bool
     job: JobReply | None = None
+
+
+class BulkDeleteReply(ReplyModel):
+    """How many documents are deleted, or would be, and the job that purges them; null when nothing is to do."""
+
+    documents: int
+    dry_run: bool
+    job: JobReply | None
 
 
 class CollectionRequest(RequestModel):

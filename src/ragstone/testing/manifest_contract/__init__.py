@@ -1,5 +1,7 @@
 """What every manifest promises. Subclass `ManifestContract` with a fixture `manifest` that yields an empty one."""
 
+from ragstone.testing.manifest_contract.changes import ChangePromises
+from ragstone.testing.manifest_contract.children import ChildPromises
 from ragstone.testing.manifest_contract.collections import CollectionPromises
 from ragstone.testing.manifest_contract.deletes import DeletePromises
 from ragstone.testing.manifest_contract.jobs import JobPromises
@@ -12,6 +14,8 @@ from ragstone.testing.manifest_contract.versions import VersionPromises
 class ManifestContract(
     UploadPromises,
     VersionPromises,
+    ChangePromises,
+    ChildPromises,
     JobPromises,
     DeletePromises,
     PurgePromises,

@@ -9,7 +9,7 @@ from ragstone.core.errors import (
 )
 from ragstone.core.models import DocumentStatus, Scope
 from ragstone.core.ports import Manifest
-from ragstone.testing.manifest_contract.lists import all_documents
+from ragstone.testing.manifest_contract.lists import all_documents, one_page
 from ragstone.testing.manifest_contract.scenes import (
     TENANT,
     claim,
@@ -109,8 +109,6 @@ class CollectionPromises:
         """As is one of another list."""
         for n in range(2):
             await upload(manifest, f"{n}")
-        page = await manifest.list_documents(
-            Scope(), status=None, title=None, where=None, sort="created_at", limit=1, cursor=None
-        )
+        page = await one_page(manifest, sort="created_at", limit=1)
         for cursor in ("", "x", "💥", page.next_cursor):
             await refusal(manifest.list_collections(TENANT, limit=2, cursor=cursor), InvalidCursor)

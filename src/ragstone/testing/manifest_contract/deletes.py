@@ -24,7 +24,7 @@ class DeletePromises:
     async def test_a_deleted_document_is_seen_nowhere(self, manifest: Manifest) -> None:
         """Neither before its purge nor after it."""
         ready = await make_ready(manifest)
-        target = await manifest.delete_document(TENANT, ready.id)
+        (target,) = (await manifest.delete_document(TENANT, ready.id)).targets
         assert (target.document_id, target.version, target.versions) == (ready.id, None, (1,))
         for _ in range(2):
             await refusal(manifest.get_document(TENANT, ready.id), DocumentNotFound)
@@ -72,7 +72,7 @@ class DeletePromises:
         await upload(manifest, content="2")
         await manifest.fail_task((await claim(manifest)).job.id, FAILURE)
         await upload(manifest, content="3")
-        target = await manifest.delete_document(TENANT, ready.id)
+        (target,) = (await manifest.delete_document(TENANT, ready.id)).targets
         assert target.versions == (1, 2, 3)
         assert await manifest.purge_targets(10) == [target]
         _, blobs = await purge_all(manifest)
@@ -82,9 +82,9 @@ class DeletePromises:
     async def test_the_purge_job_may_be_polled_to_its_end(self, manifest: Manifest) -> None:
         """And so may the jobs of the document that is gone."""
         ready = await make_ready(manifest)
-        target = await manifest.delete_document(TENANT, ready.id)
-        assert target.job_id is not None
-        waiting = await manifest.get_job(TENANT, target.job_id)
+        deletion = await manifest.delete_document(TENANT, ready.id)
+        waiting = await manifest.get_job(TENANT, deletion.job.id)
+        assert waiting == deletion.job
         assert (waiting.kind, waiting.state, waiting.document_id) == (
             JobKind.PURGE,
             JobState.QUEUED,
@@ -93,8 +93,8 @@ class DeletePromises:
         (receipt,), _ = await purge_all(manifest)
         assert (receipt.document_id, receipt.versions, receipt.points_deleted) == (ready.id, (1,), 3)
         assert (receipt.verified_absent, receipt.blobs_deleted) == (True, 2)
-        assert receipt.job_id == target.job_id
-        done = await manifest.get_job(TENANT, target.job_id)
+        assert receipt.job_id == waiting.id
+        done = await manifest.get_job(TENANT, waiting.id)
         assert done.state is JobState.SUCCEEDED
         assert done.finished_at is not None
         assert (await manifest.counts())["purges_pending"] == 0
@@ -102,7 +102,7 @@ class DeletePromises:
     async def test_finishing_a_purge_twice_is_harmless(self, manifest: Manifest) -> None:
         """The second time nothing is left to drop."""
         ready = await make_ready(manifest)
-        target = await manifest.delete_document(TENANT, ready.id)
+        (target,) = (await manifest.delete_document(TENANT, ready.id)).targets
         await purge_all(manifest)
 
         async def refuse(sha256: str) -> bool:

@@ -64,7 +64,7 @@ class JobPromises:
         task = await claim(manifest)
         await upload(manifest, content="2")
         assert not await manifest.record_progress(task.job.id, Stage.EMBED, Progress(1, 2))
-        assert not await manifest.record_text(task.job.id, sha256_of("text"))
+        assert not await manifest.record_content(task.job.id, sha256_of("text"))
         await manifest.fail_task(task.job.id, FAILURE)
         await manifest.requeue(task.job.id, delay=NOW, failure=FAILURE)
         await manifest.release_tasks([task.job.id])

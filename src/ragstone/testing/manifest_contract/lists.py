@@ -24,6 +24,7 @@ async def one_page(manifest: Manifest, **choice: Any) -> Page[Document]:
     known: dict[str, Any] = {
         "status": None,
         "title": None,
+        "parent_id": None,
         "where": None,
         "sort": "created_at",
         "limit": 200,

@@ -92,7 +92,7 @@ class PurgePromises:
         first = (await upload(manifest, "a", "1")).document
         await finish(manifest, text_sha256=text)
         second = (await upload(manifest, "b", "2")).document
-        assert await manifest.record_text((await claim(manifest)).job.id, text)
+        assert await manifest.record_content((await claim(manifest)).job.id, text)
         await manifest.delete_document(TENANT, first.id)
         assert text not in (await purge_all(manifest))[1]
         await manifest.delete_document(TENANT, second.id)

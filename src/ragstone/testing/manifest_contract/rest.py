@@ -11,7 +11,7 @@ async def ingest_all(manifest: Manifest, blobs: BlobStore) -> None:
     for task in await manifest.claim_tasks(1_000):
         await blobs.read(task.sha256)
         version = indexed(task)
-        if await manifest.record_text(task.job.id, version.text_sha256):
+        if await manifest.record_content(task.job.id, version.text_sha256):
             await blobs.put(f"text of {task.sha256}".encode())
             await manifest.switch_versions([version])
 

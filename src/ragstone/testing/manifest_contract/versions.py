@@ -160,7 +160,7 @@ class VersionPromises:
         """A text counts once its version is visible."""
         document = (await upload(manifest, content="1")).document
         task = await claim(manifest)
-        await manifest.record_text(task.job.id, sha256_of("text"))
+        await manifest.record_content(task.job.id, sha256_of("text"))
         newest = await manifest.get_version(TENANT, document.id)
         assert (newest.version, newest.text_sha256) == (1, None)
         await manifest.switch_versions([indexed(task)])
