@@ -1,6 +1,7 @@
 """Writes small archives and books."""
 
 import io
+import tarfile
 import zipfile
 from collections.abc import Mapping
 
@@ -11,6 +12,17 @@ def zipped(members: Mapping[str, str | bytes], *, compression: int = zipfile.ZIP
     with zipfile.ZipFile(target, "w", compression) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, compression)
+    return target.getvalue()
+
+
+def tarred(members: Mapping[str, bytes], *, mode: str = "w") -> bytes:
+    """A tar file, compressed as `mode` says."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
     return target.getvalue()
 
 

@@ -1,7 +1,7 @@
 """The services over stand-ins for engine and parser: real manifest, blobs, queue, switch and purger; faults on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from ragstone.core.models import (
     Metadata,
     OnDuplicate,
     ParsedDocument,
+    ReadDocument,
     Scope,
 )
 from ragstone.core.ports import LLM
@@ -48,8 +49,8 @@ class ParagraphReader:
     reading: list[str] = field(default_factory=list)
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None
-    ) -> tuple[ParsedDocument, list[Chunk]]:
+        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+    ) -> ReadDocument:
         """See the port."""
         text = await asyncio.to_thread(path.read_text)
         self.reading.append(text)
@@ -61,7 +62,7 @@ class ParagraphReader:
                 raise faults.pop(0)
         if not text.strip():
             raise NoText("the document holds no text")
-        return ParsedDocument(text, (), title=None), _chunks(text, title)
+        return ReadDocument(ParsedDocument(text, (), title=None), tuple(_chunks(text, title)))
 
     async def close(self) -> None:
         """See the port."""

@@ -3,16 +3,22 @@
 import pytest
 
 from ragstone.core.ports import Parser
-from ragstone.parsers import PARSERS, parser_for
+from ragstone.parsers import ARCHIVES, PARSERS, parser_for
 from ragstone.testing.parser_contract import BinaryParserContract, TextParserContract
-from tests.containers import book, page
+from tests.containers import book, page, tarred, zipped
 from tests.office_files import docx, odt, paragraph
 from tests.outlook import letter, ole
 from tests.pdf_writer import Bookmark, Text, write_pdf
 from tests.slides import pptx
 from tests.spreadsheets import ods, xls, xlsx
 
+LETTERS = {"Größe.txt": "Größe".encode(), "Brief 2 – 漢字 😀.md": b"# Two\n\nText."}
 DOCUMENTS = {
+    "application/gzip": tarred(LETTERS, mode="w:gz"),
+    "application/x-bzip2": tarred(LETTERS, mode="w:bz2"),
+    "application/x-tar": tarred(LETTERS),
+    "application/x-xz": tarred(LETTERS, mode="w:xz"),
+    "application/zip": zipped(LETTERS),
     "application/epub+zip": book(
         {"a.xhtml": page("<h1>Größe</h1><p>Erster Absatz – 漢字 😀.</p><p>Zweiter.</p>")}
     ),
@@ -81,6 +87,7 @@ DOCUMENTS = {
 # Formats with a structure that can break: BinaryParserContract holds them.
 BINARY: frozenset[str] = frozenset(
     (
+        *ARCHIVES,
         "application/epub+zip",
         "application/json",
         "application/pdf",

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ragstone.core.errors import Encrypted, IngestError, ParseFailed, UnsafeArchive
 from ragstone.core.models import ParsedDocument
+from ragstone.parsers.bounds import MOST_CHILDREN
 from ragstone.parsers.mail import MailParser
 from ragstone.parsers.mail_headers import decode_base64, decode_words
-from ragstone.parsers.members import MOST_CHILDREN
 
 HEAD = "From: Ada <ada@example.org>\nTo: Bo <bo@example.org>\nSubject: Plan\n"
 

@@ -10,8 +10,10 @@ import pytest
 from ragstone.core.errors import BlobMissing, IngestError, NoText, ParseFailed, ParseLimit, Poison
 from ragstone.core.models import Chunk, Location, ParsedDocument
 from ragstone.parsers import PARSERS
+from ragstone.parsers.bounds import Limits
 from ragstone.parsers.wire import (
     LENGTH_BYTES,
+    Reading,
     ReadReply,
     ReadRequest,
     decode_reply,
@@ -22,7 +24,7 @@ from ragstone.parsers.wire import (
     frame,
     read_frame,
 )
-from ragstone.parsers.worker import Inbox, Limits, answer, peak_bytes, serve
+from ragstone.parsers.worker import Inbox, answer, peak_bytes, serve
 
 CHUNKER = "ragstone.chunking.structural:build_chunker"
 HOSTILE = "ragstone.testing.hostile_parsers"
@@ -32,7 +34,7 @@ def ask(
     path: Path, parser: str = PARSERS["text/plain"], *, title: str | None = None, **limits: int
 ) -> ReadReply:
     request = ReadRequest(str(path), parser, CHUNKER, title)
-    return decode_reply(answer(request, Limits(**limits))[LENGTH_BYTES:])
+    return decode_reply(answer(request, Limits(**limits)).reply[LENGTH_BYTES:])  # type: ignore[arg-type]
 
 
 def failure(reply: ReadReply) -> IngestError:
@@ -51,7 +53,7 @@ class TestAnswer:
     def test_document_is_parsed_and_chunked(self, path: Path) -> None:
         outcome = ask(path, title="Post").outcome
         assert not isinstance(outcome, IngestError)
-        parsed, (chunk,) = outcome
+        parsed, (chunk,) = outcome.parsed, outcome.chunks
         assert (parsed.text, parsed.encoding) == (path.read_text(), "utf-8")
         assert (chunk.context, chunk.text, len(chunk.sentences)) == ("Post", path.read_text(), 2)
 
@@ -59,7 +61,7 @@ class TestAnswer:
         path.write_text("# Guide\n\n" + "A sentence of some length stands here. " * 80)
         outcome = ask(path, PARSERS["text/markdown"]).outcome
         assert not isinstance(outcome, IngestError)
-        assert (outcome[0].title, outcome[1][-1].context) == ("Guide", "Guide")
+        assert (outcome.parsed.title, outcome.chunks[-1].context) == ("Guide", "Guide")
 
     def test_refusal_keeps_its_kind(self, path: Path) -> None:
         path.write_bytes(b" \n")
@@ -96,7 +98,7 @@ class TestWire:
         parsed = ParsedDocument("One 😀. Two.", (), title="T", encoding="utf-8", pages=2)
         chunk = Chunk(0, 7, 11, "Two.", "T > H", ("H",), Location(1, 2, "s", 3), ((7, 9), (9, 11)))
         reply = decode_reply(encode_document(parsed, [chunk], 5)[LENGTH_BYTES:])
-        assert reply == ReadReply((parsed, [chunk]), 5)
+        assert reply == ReadReply(Reading(parsed, (chunk,)), 5)
 
     def test_failure_survives(self) -> None:
         error = failure(decode_reply(encode_failure(Poison("why", page=3), 5)[LENGTH_BYTES:]))
@@ -125,7 +127,7 @@ class TestServing:
         while (packed := read_frame(replies)) is not None:
             outcome = decode_reply(packed).outcome
             assert not isinstance(outcome, IngestError)
-            contexts.append(outcome[1][0].context)
+            contexts.append(outcome.chunks[0].context)
         assert (contexts, closed) == (["one", "two"], [True])
 
     def test_peak_is_in_bytes(self) -> None:

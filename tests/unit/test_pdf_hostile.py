@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ragstone.core.errors import IngestError, ParseLimit, WorkerDied
+from ragstone.core.models import ReadDocument
+from ragstone.parsers.bounds import Limits
 from ragstone.parsers.pool import WorkerPool
-from ragstone.parsers.worker import Limits
 from tests.pdf_writer import PdfFile, Text, write_content, write_pdf
 
 CHUNKER = "ragstone.chunking.structural:build_chunker"
@@ -97,6 +98,14 @@ def closed(file: PdfFile, tree: int, page: int, entries: bytes) -> bytes:
     return file.written()
 
 
+async def read(pool: WorkerPool, path: Path) -> ReadDocument:
+    return await pool.read(path, media_type="application/pdf", title=None, new_spool=no_spool)
+
+
+def no_spool() -> Path:
+    raise AssertionError("a PDF has no children")
+
+
 async def outcome(make: Callable[[], bytes], folder: Path) -> tuple[object, float]:
     """What becomes of the document, and the seconds that the one after it takes."""
     hostile, harmless = folder / "hostile.pdf", folder / "harmless.pdf"
@@ -106,12 +115,12 @@ async def outcome(make: Callable[[], bytes], folder: Path) -> tuple[object, floa
     result: object
     try:
         try:
-            result = await pool.read(hostile, media_type="application/pdf", title=None)
+            result = await read(pool, hostile)
         except (IngestError, WorkerDied) as error:
             result = error
         start = time.monotonic()
-        parsed, _ = await pool.read(harmless, media_type="application/pdf", title=None)
-        assert parsed.text == "Harmless."
+        document = await read(pool, harmless)
+        assert document.parsed.text == "Harmless."
         return result, time.monotonic() - start
     finally:
         await pool.close()

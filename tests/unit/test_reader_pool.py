@@ -1,20 +1,33 @@
 """Real worker processes: their limits, their deaths, and what the next document finds."""
 
 import asyncio
+import hashlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from ragstone.core.errors import NoText, ParseFailed, ParseLimit, UnsupportedMediaType, WorkerDied
+from ragstone.core.errors import (
+    NoText,
+    ParseFailed,
+    ParseLimit,
+    Unavailable,
+    UnsupportedMediaType,
+    WorkerDied,
+)
+from ragstone.core.models import ReadDocument
 from ragstone.parsers import PARSERS
+from ragstone.parsers.bounds import Limits
 from ragstone.parsers.child import ParseProcess
 from ragstone.parsers.pool import WorkerPool
 from ragstone.parsers.wire import ReadRequest, encode_request
-from ragstone.parsers.worker import Limits
+from tests.containers import zipped
 
 CHUNKER = "ragstone.chunking.structural:build_chunker"
 HOSTILE = {
@@ -27,6 +40,8 @@ HOSTILE = {
         "greedy": "GreedyParser",
         "verbose": "VerboseParser",
         "defective": "DefectiveParser",
+        "prolific": "ProlificParser",
+        "overfull": "OverfullParser",
     }.items()
 }
 MakePool = Callable[..., WorkerPool]
@@ -70,8 +85,16 @@ def original(folder: Path, text: str) -> Path:
 
 
 async def read(pool: WorkerPool, path: Path, media_type: str = "text/plain") -> int:
-    _, chunks = await pool.read(path, media_type=media_type, title=None)
-    return len(chunks)
+    return len((await read_whole(pool, path, media_type)).chunks)
+
+
+async def read_whole(
+    pool: WorkerPool, path: Path, media_type: str = "text/plain", *, title: str | None = None
+) -> ReadDocument:
+    def new_spool() -> Path:
+        return path.parent / uuid4().hex
+
+    return await pool.read(path, media_type=media_type, title=title, new_spool=new_spool)
 
 
 def workers_of(pool: WorkerPool) -> list[int]:
@@ -94,9 +117,9 @@ def is_gone(pid: int) -> bool:
 async def test_document_is_read_in_another_process(make_pool: MakePool, path: Path) -> None:
     pool = make_pool()
     assert workers_of(pool) == []
-    parsed, chunks = await pool.read(path, media_type="text/plain", title="Title")
-    assert parsed.text == TEXT
-    assert [chunk.context for chunk in chunks] == ["Title"] * 3
+    document = await read_whole(pool, path, title="Title")
+    assert document.parsed.text == TEXT
+    assert [chunk.context for chunk in document.chunks] == ["Title"] * 3
     assert workers_of(pool) != [os.getpid()]
 
 
@@ -110,9 +133,9 @@ async def test_worker_serves_one_document_after_the_other(make_pool: MakePool, p
 
 async def test_large_document_comes_back_whole(make_pool: MakePool, tmp_path: Path) -> None:
     path = original(tmp_path, TEXT * 120)
-    parsed, chunks = await make_pool().read(path, media_type="text/plain", title=None)
-    assert parsed.text == TEXT * 120
-    assert chunks[-1].end == len(parsed.text.rstrip())
+    document = await read_whole(make_pool(), path)
+    assert document.parsed.text == TEXT * 120
+    assert document.chunks[-1].end == len(document.parsed.text.rstrip())
 
 
 async def test_failures_of_a_document_leave_the_worker_alone(
@@ -132,8 +155,8 @@ async def test_failures_of_a_document_leave_the_worker_alone(
 
 async def test_unknown_type_starts_no_worker(make_pool: MakePool, path: Path) -> None:
     pool = make_pool()
-    with pytest.raises(UnsupportedMediaType, match=r"image/png is not supported; supported: .*text/plain"):
-        await read(pool, path, "image/png")
+    with pytest.raises(UnsupportedMediaType, match=r"audio/wav is not supported; supported: .*text/plain"):
+        await read(pool, path, "audio/wav")
     assert workers_of(pool) == []
 
 
@@ -238,8 +261,76 @@ async def test_worker_at_work_ends_when_its_owner_closes_the_pipe(path: Path) ->
     asking = asyncio.create_task(worker.ask(endless))
     await asyncio.sleep(0.05)
     await worker.end()
-    with pytest.raises(WorkerDied, match="exit code 0"):
+    with pytest.raises(WorkerDied, match="SIGKILL"):
         await asking
+
+
+class TestChildren:
+    @pytest.fixture
+    def archive(self, tmp_path: Path) -> Path:
+        path = tmp_path / "archive"
+        path.write_bytes(zipped({"a.bin": bytes(range(256)) * 4_000, "b.txt": b"", "c.txt": b"text"}))
+        return path
+
+    async def test_children_arrive_in_files_of_the_caller(self, make_pool: MakePool, archive: Path) -> None:
+        document = await read_whole(make_pool(), archive, "application/zip")
+        contents = [bytes(range(256)) * 4_000, b"", b"text"]
+        assert document.parsed.children == ()
+        assert [child.filename for child in document.children] == ["a.bin", "b.txt", "c.txt"]
+        assert [child.path.read_bytes() for child in document.children] == contents
+        assert [child.sha256 for child in document.children] == [
+            hashlib.sha256(content).hexdigest() for content in contents
+        ]
+        assert [child.bytes for child in document.children] == [1_024_000, 0, 4]
+        assert [child.head for child in document.children] == [content[:8_192] for content in contents]
+        assert {child.path.stat().st_mode & 0o777 for child in document.children} == {0o600}
+
+    async def test_worker_is_used_again_after_children(self, make_pool: MakePool, archive: Path) -> None:
+        pool = make_pool()
+        await read_whole(pool, archive, "application/zip")
+        first = workers_of(pool)
+        assert await read(pool, archive, "application/zip") == 1
+        assert workers_of(pool) == first
+
+    async def test_full_disk_leaves_no_file(self, make_pool: MakePool, archive: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        paths = iter((folder / "1", folder / "missing" / "2", folder / "3"))
+        pool = make_pool()
+        with pytest.raises(Unavailable):
+            await pool.read(archive, media_type="application/zip", title=None, new_spool=lambda: next(paths))
+        assert list(folder.iterdir()) == []
+        assert await read(pool, archive, "application/zip") == 1
+
+    async def test_cancelled_read_leaves_no_file(self, make_pool: MakePool, tmp_path: Path) -> None:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        pool, path = make_pool(), original(tmp_path, TEXT)
+        names = count()
+        reading = asyncio.create_task(
+            pool.read(path, media_type="prolific", title=None, new_spool=lambda: folder / str(next(names)))
+        )
+        await until(lambda: len(list(folder.iterdir())) > 2)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert list(folder.iterdir()) == []
+
+    async def test_more_than_is_allowed_is_not_taken(self, make_pool: MakePool, path: Path) -> None:
+        pool = make_pool(children_bytes=1_000)
+        for media_type in ("overfull", "prolific"):
+            with pytest.raises(WorkerDied):
+                await read(pool, path, media_type)
+        assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+    async def test_owner_holds_a_slice_at_a_time(self, make_pool: MakePool, path: Path) -> None:
+        pool = make_pool()
+        await read(pool, path)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        document = await read_whole(pool, path, "prolific")
+        assert sum(child.bytes for child in document.children) == 100 * 2**20
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -11,7 +11,7 @@ Rows = list[list[str]]
 
 def written(rows: Rows, *, is_header_expected: bool = False) -> list[tuple[BlockKind, str]]:
     writer = BlockWriter()
-    table = RowWriter(writer, Allowance(), is_header_expected=is_header_expected)
+    table = RowWriter(writer, Allowance(1_000_000), is_header_expected=is_header_expected)
     for row in rows:
         table.add(row)
     table.close()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from ragstone.core.errors import RagstoneError
 
@@ -17,6 +18,8 @@ else:
     Vector = Any  # numpy is 15 MB and a third of a second that a parse worker does not need
 
 T = TypeVar("T")
+Head: TypeAlias = bytes
+"""What a file begins with."""
 
 Metadata = Mapping[str, Any]
 """A flat object: string keys; values are strings, numbers, booleans, null, or lists of strings/numbers/booleans."""
@@ -93,6 +96,19 @@ class ParsedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class SpooledChild:
+    """A child whose content lies, durably, in a file that the receiver owns. `media_type` as its container declares
+    it; `head` is its first 8,192 bytes, from which the type is told."""
+
+    filename: str
+    media_type: str | None
+    path: Path
+    sha256: str
+    bytes: int
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A span of the text that is embedded, found and quoted as one.
 
@@ -113,6 +129,15 @@ class Chunk:
     def embedding_text(self) -> str:
         """What the encoder and BM25 see."""
         return f"{self.context}\n{self.text}" if self.context else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """A document as its reader gives it: parsed, without its children's contents, chunked, the children in files."""
+
+    parsed: ParsedDocument
+    chunks: tuple[Chunk, ...]
+    children: tuple[SpooledChild, ...] = ()
 
 
 # ---- vectors ----

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
-    Chunk,
     Collection,
     Deletion,
     Document,
@@ -34,6 +33,7 @@ from ragstone.core.models import (
     Prompt,
     PurgeReceipt,
     PurgeTarget,
+    ReadDocument,
     Scope,
     ScoredId,
     SparseVector,
@@ -219,11 +219,13 @@ class DocumentReader(Protocol):
     """Parses and chunks a stored original under limits, off the event loop."""
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None
-    ) -> tuple[ParsedDocument, list[Chunk]]:
+        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+    ) -> ReadDocument:
         """`title` as the user gave it; without one the document's own opens the chunks' contexts. The document may
-        come without its blocks, which only the chunker needs. Raises UnsupportedMediaType, IngestError kinds;
-        WorkerDied when the worker was killed (not by its limits)."""
+        come without its blocks, which only the chunker needs. Each child is written to a path of its own that
+        `new_spool` gives; the caller owns these files, after an error there are none. Raises UnsupportedMediaType,
+        IngestError kinds; WorkerDied when the worker was killed (not by its limits); Unavailable (the disk is full).
+        """
         ...
 
     async def close(self) -> None:

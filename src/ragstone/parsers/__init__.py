@@ -9,9 +9,15 @@ from types import MappingProxyType
 from ragstone.core.errors import UnsupportedMediaType
 from ragstone.core.ports import Parser
 from ragstone.core.registry import load_object
+from ragstone.parsers.bounds import BoundedParser, Limits
 
+ARCHIVES = (
+    *("application/gzip", "application/x-bzip2", "application/x-tar", "application/x-xz"),
+    "application/zip",
+)
 PARSERS: Mapping[str, str] = MappingProxyType(
     {
+        **dict.fromkeys(ARCHIVES, "ragstone.parsers.archive:ArchiveParser"),
         "application/epub+zip": "ragstone.parsers.epub:EpubParser",
         "application/json": "ragstone.parsers.json:JsonParser",
         "application/jsonl": "ragstone.parsers.json:JsonLinesParser",
@@ -46,9 +52,15 @@ def parser_path(media_type: str, parsers: Mapping[str, str] = PARSERS) -> str:
         raise unsupported(media_type, parsers) from error
 
 
-def parser_for(media_type: str) -> Parser:
+def parser_for(media_type: str, limits: Limits | None = None) -> Parser:
     """A parser of this media type. Raises UnsupportedMediaType."""
-    parser: Parser = load_object(parser_path(media_type))()
+    return build_parser(parser_path(media_type), limits)
+
+
+def build_parser(path: str, limits: Limits | None = None) -> Parser:
+    """The parser at an import path; one that keeps limits itself is given them."""
+    kind = load_object(path)
+    parser: Parser = kind(limits) if issubclass(kind, BoundedParser) else kind()
     return parser
 
 

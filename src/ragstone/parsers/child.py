@@ -1,21 +1,27 @@
 """One parse worker as its owner sees it: started, asked, and told apart in its ways to die."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Self
 
 from ragstone.core.errors import ParseLimit, WorkerDied
-from ragstone.parsers.wire import LENGTH_BYTES
-from ragstone.parsers.worker import Limits
+from ragstone.core.models import SpooledChild
+from ragstone.parsers.bounds import MOST_CHILDREN, Limits
+from ragstone.parsers.spooling import spool_child
+from ragstone.parsers.wire import LENGTH_BYTES, AnnouncedChild
 
 _GRACE_S = 5.0  # beyond the wall limit that the worker keeps itself
 _FAREWELL_S = 1.0  # for an orderly end, then it is killed
 _TAIL_BYTES = 4_096
+_SLICE = 2**18  # of a child that is held at a time
 _BYTES_A_CHARACTER = 16  # of a reply: four of UTF-8, the rest for chunks; more is not a reply
 
 # All that a worker gets of the environment: no key, no token.
@@ -48,6 +54,7 @@ class ParseProcess:
         assert process.stderr is not None
         self._requests, self._replies = process.stdin, process.stdout
         self._complaints = asyncio.create_task(_tail(process.stderr))
+        self._is_heard = False
         self.documents = 0
 
     @classmethod
@@ -64,6 +71,7 @@ class ParseProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=environment,
+            process_group=0,  # it may start a program of its own, which is to end with it
         )
         return cls(process, limits)
 
@@ -81,15 +89,24 @@ class ParseProcess:
         """The reply to one framed request, without its frame. Raises ParseLimit or WorkerDied; the worker is of no
         further use then."""
         self.documents += 1
-        try:
-            async with asyncio.timeout(self._limits.wall_s + _GRACE_S):
-                self._requests.write(request)
-                await self._requests.drain()
-                return await self._reply()
-        except TimeoutError as error:
-            raise ParseLimit(_wall_message(self._limits)) from error
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise await self._cause_of_death() from error
+        async with self._listening():
+            self._requests.write(request)
+            await self._requests.drain()
+            return await self._reply()
+
+    async def receive(
+        self, children: Sequence[AnnouncedChild], paths: Sequence[Path]
+    ) -> tuple[SpooledChild, ...]:
+        """The announced children that follow a reply, each written to its path. Raises ParseLimit, WorkerDied,
+        Unavailable; the worker is of no further use then, and some of the files are there."""
+        async with self._listening():
+            self._require_allowed(children)
+            return tuple(
+                [
+                    await spool_child(path, child, self._slices(child))
+                    for path, child in zip(paths, children, strict=True)
+                ]
+            )
 
     async def end(self) -> None:
         """Let it go, or kill it if it does not; idempotent."""
@@ -100,18 +117,62 @@ class ParseProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+        self._kill_group()
         await self._complaints
+        if not self._is_heard:
+            await self._forget_the_rest()
 
     def kill(self) -> None:
         """End it now; idempotent."""
         if self.is_alive:
-            self._process.kill()
+            self._kill_group()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        self._is_heard = True
+        try:
+            async with asyncio.timeout(self._limits.wall_s + _GRACE_S):
+                yield
+        except TimeoutError as error:
+            raise ParseLimit(_wall_message(self._limits)) from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self._is_heard = False
+            raise await self._cause_of_death() from error
+        finally:
+            self._is_heard = False
+
+    async def _forget_the_rest(self) -> None:
+        """A pipe that nobody reads to its end stays open."""
+        while await self._replies.read(_SLICE):
+            pass
+
+    def _kill_group(self) -> None:
+        """The worker, if it is still there, and what it left running."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     async def _reply(self) -> bytes:
         length = int.from_bytes(await self._replies.readexactly(LENGTH_BYTES))
         if length > max(2**20, _BYTES_A_CHARACTER * self._limits.characters):
             raise ConnectionError(f"a reply of {length} bytes")
         return await self._replies.readexactly(length)
+
+    def _require_allowed(self, children: Sequence[AnnouncedChild]) -> None:
+        """What the parsers keep to; a worker that does not was taken over by a document."""
+        total = sum(child.bytes for child in children)
+        largest = max((child.bytes for child in children), default=0)
+        is_allowed = len(children) <= MOST_CHILDREN and total <= self._limits.children_bytes
+        if not is_allowed or largest > self._limits.child_bytes:
+            raise ConnectionError(f"{len(children)} children of {total} bytes")
+
+    async def _slices(self, child: AnnouncedChild) -> AsyncIterator[bytes]:
+        left = int.from_bytes(await self._replies.readexactly(LENGTH_BYTES))
+        if left != child.bytes:
+            raise ConnectionError(f"a child of {left} bytes instead of {child.bytes}")
+        while left:
+            part = await self._replies.readexactly(min(left, _SLICE))
+            left -= len(part)
+            yield part
 
     async def _cause_of_death(self) -> ParseLimit | WorkerDied:
         """Which limit ended it, or that none did."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragstone.core.models import ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
-from ragstone.parsers.bounds import Allowance
+from ragstone.parsers.bounds import Allowance, BoundedParser
 from ragstone.parsers.decoding import decode, require_text
 from ragstone.parsers.rows import RowWriter, cell_text
 from ragstone.parsers.text import TextParser
@@ -30,7 +30,7 @@ class Dialect:
     start: int = 0
 
 
-class CsvParser:
+class CsvParser(BoundedParser):
     """Implements `Parser` for text/csv and text/tab-separated-values. What is no table after all is read as text."""
 
     def parse(self, content: bytes) -> ParsedDocument:
@@ -41,7 +41,7 @@ class CsvParser:
         if dialect is None:
             return TextParser().parse(content)
         writer = BlockWriter()
-        table = RowWriter(writer, Allowance(), is_header_expected=True)
+        table = RowWriter(writer, Allowance(self.limits.characters), is_header_expected=True)
         # Blank lines in a cell go anyway, and millions of them between rows take long one by one.
         text = _BLANK_LINES.sub("\n\n", decoded.text)
         for record in records(text, dialect):

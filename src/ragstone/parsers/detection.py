@@ -148,7 +148,8 @@ def detect(head: bytes, filename: str | None, declared: str | None, path: Path |
     suffix = _suffix(filename)
     if not has_mark(head) and (binary := _binary_type(head)) is not None:
         if binary == ZIP and path is not None:
-            binary = zip_kind(path)
+            with path.open("rb") as file:
+                binary = zip_kind(file)
         if binary not in PARSERS:
             raise unsupported(f"{binary} ({suffix})" if suffix else binary)
         return binary

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter, collapse_lines
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.docx_numbering import BULLET, Numbering
 from ragstone.parsers.docx_styles import WORD, Styles, is_on, value_of
 from ragstone.parsers.docx_text import (
@@ -29,12 +30,12 @@ _NOTE_TAGS = {"footnotes": f"{WORD}footnote", "endnotes": f"{WORD}endnote"}
 _LONGEST_HEADING = 500  # characters; beyond, it is text that somebody gave an outline level
 
 
-class DocxParser:
+class DocxParser(BoundedParser):
     """Implements `Parser` for Word documents."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed, UnsafeArchive, UnsafeXml, Encrypted."""
-        with open_office_zip(content) as archive:
+        with open_office_zip(content, self.limits) as archive:
             return _Reader(OfficePackage(archive)).document()
 
 

@@ -12,6 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from ragstone.core.errors import Encrypted, ParseFailed
 from ragstone.core.models import ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.decoding import decode
 from ragstone.parsers.html import read_page
 from ragstone.parsers.html_source import declared_encoding, limit_depth
@@ -30,12 +31,12 @@ _EMPTY = re.compile(r"<([A-Za-z][\w:.-]*+)((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')
 _VOID = frozenset(str.split("area base br col embed hr img input link meta param source track wbr"))
 
 
-class EpubParser:
+class EpubParser(BoundedParser):
     """Implements `Parser` for application/epub+zip."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed, ParseLimit, UnsafeArchive, Encrypted."""
-        with open_zip(content) as archive:
+        with open_zip(content, self.limits) as archive:
             book = _Book(archive)
             book.refuse_encrypted()
             package = book.package()

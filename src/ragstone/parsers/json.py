@@ -11,7 +11,7 @@ from typing import Any
 from ragstone.core.errors import ParseFailed, ParseLimit
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
-from ragstone.parsers.bounds import Allowance
+from ragstone.parsers.bounds import Allowance, BoundedParser
 from ragstone.parsers.decoding import decode, require_text
 
 _LONGEST_PATH = 2_000  # of which the end is kept: 900 levels of long keys would be repeated with every value
@@ -23,14 +23,14 @@ _VISIBLE = re.compile(r"[^ \t\n\r]")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 
 
-class JsonParser:
+class JsonParser(BoundedParser):
     """Implements `Parser` for application/json: records are what the outermost array holds, or the arrays and objects
     of the outermost object. Several values in a row are several records."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed with line and column, ParseLimit."""
         text, encoding = json_text(content)
-        records = _RecordWriter()
+        records = _RecordWriter(self.limits.characters)
         title = None
         for value in json_values(text):
             title = title or _title(value)
@@ -39,14 +39,14 @@ class JsonParser:
         return records.finish().finish(title=title, encoding=encoding)
 
 
-class JsonLinesParser:
+class JsonLinesParser(BoundedParser):
     """Implements `Parser` for application/jsonl: each line is a record. A broken line stands as it is, so that nothing
     is missing; only if all are broken, it is no such file."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed with line and column, ParseLimit."""
         text, encoding = json_text(content)
-        records = _RecordWriter()
+        records = _RecordWriter(self.limits.characters)
         first_failure: ParseFailed | ParseLimit | None = None
         has_values = False
         for number, line in enumerate(text.split("\n"), 1):
@@ -122,9 +122,9 @@ def _is_flat(values: list[Any]) -> bool:
 class _RecordWriter:
     """Writes records as blocks, and values that stand between them together."""
 
-    def __init__(self) -> None:
+    def __init__(self, characters: int):
         self.writer = BlockWriter()
-        self._allowance = Allowance()
+        self._allowance = Allowance(characters)
         self._lines: list[str] = []
         self._is_gathering = False
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from ragstone.core.errors import Encrypted, ParseFailed
 from ragstone.core.models import ParsedDocument
+from ragstone.parsers.archive import look_into_children
 from ragstone.parsers.blocks import BlockWriter
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.decoding import decode, require_text
 from ragstone.parsers.html_source import declared_encoding, encoding_named
 from ragstone.parsers.letters import mail_name, write_headers, write_html, write_plain
@@ -22,7 +24,7 @@ _SIGNATURES = frozenset(
 _REPORTS = frozenset(("message/delivery-status", "message/disposition-notification", "text/rfc822-headers"))
 
 
-class MailParser:
+class MailParser(BoundedParser):
     """Implements `Parser` for message/rfc822."""
 
     def parse(self, content: bytes) -> ParsedDocument:
@@ -31,13 +33,14 @@ class MailParser:
         if not is_mail(mail.headers):
             raise ParseFailed("the file has none of the headers of a mail")
         _refuse_encrypted(mail)
-        writer, children = BlockWriter(), Children("mail")
+        writer, children = BlockWriter(), Children("mail", self.limits)
         headers = [(name, shown(mail.headers, name)) for name in _SHOWN_HEADERS]
         write_headers(writer, shown(mail.headers, "Subject"), headers)
         for part in _bodies(mail):
             _write_body(writer, part)
         for part in _attachments(mail):
             children.add(_name(part), part.content(), part.media_type)
+        look_into_children(children.all(), len(content), self.limits)
         children.name_in(writer)
         parsed = writer.finish(title=None, children=children.all())
         require_text(parsed.text)

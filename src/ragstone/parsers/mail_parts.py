@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from email.message import Message
 
 from ragstone.core.errors import UnsafeArchive
+from ragstone.parsers.bounds import MOST_CHILDREN
 from ragstone.parsers.mail_headers import MOST_HEADER_BYTES, decode_base64, filename, read_headers
-from ragstone.parsers.members import MOST_CHILDREN
 
 MOST_PARTS = MOST_CHILDREN
 _DEEPEST = 30  # parts in parts; what lies deeper is read as text

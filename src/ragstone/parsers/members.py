@@ -7,10 +7,8 @@ from pathlib import PurePosixPath
 from ragstone.core.errors import UnsafeArchive
 from ragstone.core.models import BlockKind, ChildDocument
 from ragstone.parsers.blocks import BlockWriter, collapse_spaces
+from ragstone.parsers.bounds import MOST_CHILDREN, Limits
 
-MOST_CHILDREN = 1_000
-# Children are held, packed and sent to the worker's owner: twice this must fit beside the archive into 512 MiB.
-MOST_CHILD_BYTES = 128 * 2**20
 _PATH_CHARACTERS = 1_024
 _NAME_CHARACTERS = 255  # what file systems take
 
@@ -41,8 +39,9 @@ def is_system_file(path: str) -> bool:
 class Children:
     """Collects children under the limits; a name that is taken gets a number."""
 
-    def __init__(self, container: str):
+    def __init__(self, container: str, limits: Limits):
         self._container = container
+        self._limits = limits
         self._children: list[ChildDocument] = []
         self._names: set[str] = set()
         self._bytes = 0
@@ -51,14 +50,20 @@ class Children:
         """For one more child of `size` bytes. Raises UnsafeArchive."""
         if len(self._children) >= MOST_CHILDREN:
             raise UnsafeArchive(f"the {self._container} holds more than {MOST_CHILDREN} files")
-        if self._bytes + size > MOST_CHILD_BYTES:
-            raise UnsafeArchive(f"the files in the {self._container} have more than {MOST_CHILD_BYTES} bytes")
+        if size > self._limits.child_bytes:
+            most = self._limits.child_bytes
+            raise UnsafeArchive(f"a file in the {self._container} has {size} bytes; at most {most} are read")
+        if self._bytes + size > self._limits.children_bytes:
+            most = self._limits.children_bytes
+            raise UnsafeArchive(f"the files in the {self._container} have more than {most} bytes")
 
-    def add(self, name: str, content: bytes, media_type: str | None = None) -> None:
-        """Raises UnsafeArchive."""
+    def add(self, name: str, content: bytes, media_type: str | None = None) -> ChildDocument:
+        """The child, under the name that it got. Raises UnsafeArchive."""
         self.require_room(len(content))
         self._bytes += len(content)
-        self._children.append(ChildDocument(self._free_name(name), content, media_type))
+        child = ChildDocument(self._free_name(name), content, media_type)
+        self._children.append(child)
+        return child
 
     def all(self) -> Sequence[ChildDocument]:
         """In the order in which they came."""

@@ -17,7 +17,9 @@ from oxmsg.storage import Storage
 
 from ragstone.core.errors import Encrypted, ParseFailed, UnsafeArchive
 from ragstone.core.models import ParsedDocument
+from ragstone.parsers.archive import look_into_children
 from ragstone.parsers.blocks import BlockWriter
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.decoding import decode, require_text
 from ragstone.parsers.html_source import declared_encoding
 from ragstone.parsers.letters import mail_name, write_headers, write_html, write_plain
@@ -44,7 +46,7 @@ _MOST_RECIPIENTS = 300
 _SIGNED = "multipartsigned"
 
 
-class MsgParser:
+class MsgParser(BoundedParser):
     """Implements `Parser` for application/vnd.ms-outlook."""
 
     def parse(self, content: bytes) -> ParsedDocument:
@@ -53,7 +55,7 @@ class MsgParser:
         if message.is_encrypted:
             raise Encrypted("the mail is encrypted")
         letter = message.letter()
-        writer, children = BlockWriter(), Children("mail")
+        writer, children = BlockWriter(), Children("mail", self.limits)
         write_headers(writer, letter.subject, letter.headers)
         if letter.body.strip():
             write_plain(writer, letter.body)
@@ -61,6 +63,7 @@ class MsgParser:
             write_html(writer, letter.html)
         for name, attached, media_type in message.attachments(depth=0):
             children.add(name, attached, media_type)
+        look_into_children(children.all(), len(content), self.limits)
         children.name_in(writer)
         parsed = writer.finish(title=None, children=children.all())
         require_text(parsed.text)

@@ -7,7 +7,7 @@ from typing import Any
 from ragstone.core.errors import ParseFailed
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
-from ragstone.parsers.bounds import Allowance
+from ragstone.parsers.bounds import Allowance, BoundedParser
 from ragstone.parsers.decoding import clean
 from ragstone.parsers.json import json_text, json_values
 from ragstone.parsers.markdown import write_markdown
@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(r"<[\w.]++ (?:object|at 0x|size )[^<>\n]{0,200}>|<[\w.
 _TEXTS = ("text/markdown", "text/plain", "text")  # "text" in format 3
 
 
-class NotebookParser:
+class NotebookParser(BoundedParser):
     """Implements `Parser` for application/x-ipynb+json."""
 
     def parse(self, content: bytes) -> ParsedDocument:
@@ -27,7 +27,7 @@ class NotebookParser:
         notebook = next(json_values(text))
         if not isinstance(notebook, dict):
             raise ParseFailed("the notebook is no JSON object")
-        writer, allowance = BlockWriter(), Allowance()
+        writer, allowance = BlockWriter(), Allowance(self.limits.characters)
         for cell in _cells(notebook):
             _write_cell(cell, writer, allowance)
         return writer.finish(title=writer.first_title or _title(notebook), encoding=encoding)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ragstone.core.errors import Encrypted
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter, collapse_lines
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.flow import Flow, Piece, TableRows
 from ragstone.parsers.odt_lists import OdtLists
 from ragstone.parsers.odt_styles import DRAW, OFFICE, STYLE_TAGS, TABLE, TEXT, OdtStyles
@@ -56,12 +57,12 @@ _MANIFEST = "META-INF/manifest.xml"
 _DC_TITLE = ".//{http://purl.org/dc/elements/1.1/}title"
 
 
-class OdtParser:
+class OdtParser(BoundedParser):
     """Implements `Parser` for application/vnd.oasis.opendocument.text."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed, UnsafeArchive, UnsafeXml, Encrypted."""
-        with open_office_zip(content) as archive:
+        with open_office_zip(content, self.limits) as archive:
             _refuse_encrypted(archive)
             return _Reader(OfficePackage(archive)).document()
 

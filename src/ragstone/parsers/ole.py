@@ -22,6 +22,7 @@ from ragstone.core.errors import Encrypted, LegacyFormat, ParseFailed, UnsafeXml
 from ragstone.core.models import ParsedDocument
 from ragstone.core.ports import Parser
 from ragstone.parsers import parser_for
+from ragstone.parsers.bounds import BoundedParser, Limits
 from ragstone.parsers.office_xml import office_media_type
 from ragstone.parsers.zips import open_office_zip
 
@@ -57,7 +58,7 @@ _BROKEN = (
 )
 
 
-class OleParser:
+class OleParser(BoundedParser):
     """Implements `Parser` for OLE containers by handing them on, or saying why not."""
 
     def parse(self, content: bytes) -> ParsedDocument:
@@ -67,9 +68,9 @@ class OleParser:
             raise LegacyFormat(_LEGACY[kind])
         if kind == ENCRYPTED_OOXML:
             content = _decrypted(content)
-            with open_office_zip(content) as archive:
+            with open_office_zip(content, self.limits) as archive:
                 kind = office_media_type(archive)
-        return _parser(kind).parse(content)
+        return _parser(kind, self.limits).parse(content)
 
 
 def ole_kind(content: bytes) -> str:
@@ -82,9 +83,9 @@ def ole_kind(content: bytes) -> str:
     return next((kind for name, kind in _KINDS.items() if name in names), OLE)
 
 
-def _parser(kind: str) -> Parser:
+def _parser(kind: str, limits: Limits) -> Parser:
     try:
-        return parser_for(kind)
+        return parser_for(kind, limits)
     except UnsupportedMediaType as error:
         raise ParseFailed(error.message) from error
 

@@ -15,13 +15,13 @@ import pypdfium2.raw as native
 from ragstone.core.errors import Encrypted, NoText, ParseFailed, ParseLimit
 from ragstone.core.models import BlockKind, Location, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.pdf_layout import reading_order
 from ragstone.parsers.pdf_outline import read_outline, with_headings
 from ragstone.parsers.pdf_paragraphs import Paragraph, paragraphs
 from ragstone.parsers.pdf_running import NumberedPage, RunningLines
 from ragstone.parsers.pdf_text import read_page
 
-MOST_PAGES = 20_000
 _PAGES_WITH_IMAGES = 20  # that are looked at to explain why there is no text
 _OBJECTS_OF_A_PAGE = 1_000  # likewise
 
@@ -37,15 +37,15 @@ _NO_TITLE = re.compile(
 )
 
 
-class PdfParser:
+class PdfParser(BoundedParser):
     """Implements `Parser` for application/pdf."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises ParseFailed, ParseLimit, Encrypted, NoText."""
         with closing(_open(content)) as pdf:
             pages = len(pdf)
-            if pages > MOST_PAGES:
-                raise ParseLimit(f"the document has {pages} pages; at most {MOST_PAGES} are read")
+            if pages > self.limits.pages:
+                raise ParseLimit(f"the document has {pages} pages; at most {self.limits.pages} are read")
             writer = _read(pdf)
             writer.first_title = None  # the first chapter's is not the document's
             try:

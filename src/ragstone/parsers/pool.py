@@ -1,15 +1,16 @@
 """Parse workers at the service of one event loop: started with the first document, replaced when worn or dead."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ragstone.core.errors import IngestError
-from ragstone.core.models import Chunk, ParsedDocument
+from ragstone.core.models import ReadDocument
 from ragstone.parsers import PARSERS, parser_path
+from ragstone.parsers.bounds import Limits
 from ragstone.parsers.child import ParseProcess
-from ragstone.parsers.wire import ReadReply, ReadRequest, decode_reply, encode_request
-from ragstone.parsers.worker import Limits
+from ragstone.parsers.spooling import remove_spools
+from ragstone.parsers.wire import Reading, ReadReply, ReadRequest, decode_reply, encode_request
 
 _LARGE_REPLY_BYTES = 2**18  # about a millisecond to unpack; larger ones leave the event loop
 
@@ -46,16 +47,13 @@ class WorkerPool:
         self._retirement: asyncio.TimerHandle | None = None
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None
-    ) -> tuple[ParsedDocument, list[Chunk]]:
+        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+    ) -> ReadDocument:
         """See `DocumentReader`. The document comes without its blocks. Raises UnsupportedMediaType besides."""
         parser = parser_path(media_type, self._parsers)
         request = encode_request(ReadRequest(str(path), parser, self._chunker, title))
         async with self._slots:
-            reply = await self._ask(request)
-        if isinstance(reply.outcome, IngestError):
-            raise reply.outcome
-        return reply.outcome
+            return await self._ask(request, new_spool)
 
     async def close(self) -> None:
         """End the workers; idempotent."""
@@ -63,18 +61,23 @@ class WorkerPool:
         while self._leaving:
             await asyncio.gather(*self._leaving)
 
-    async def _ask(self, request: bytes) -> ReadReply:
+    async def _ask(self, request: bytes, new_spool: Callable[[], Path]) -> ReadDocument:
         worker = await self._take()
+        spools: list[Path] = []
         try:
-            packed = await worker.ask(request)
-            large = len(packed) > _LARGE_REPLY_BYTES
-            reply = await asyncio.to_thread(decode_reply, packed) if large else decode_reply(packed)
+            reply = await _reply(worker, request)
+            announced = reply.outcome.children if isinstance(reply.outcome, Reading) else ()
+            spools.extend(new_spool() for _ in announced)
+            children = await worker.receive(announced, spools)
         except BaseException:  # also a cancelled read: what the worker does now, nobody waits for
             worker.kill()
             self._dismiss(worker)
+            remove_spools(spools)
             raise
         self._give_back(worker, reply)
-        return reply
+        if isinstance(reply.outcome, IngestError):
+            raise reply.outcome
+        return ReadDocument(reply.outcome.parsed, reply.outcome.chunks, children)
 
     async def _take(self) -> ParseProcess:
         """An idle worker that is still there, else a new one."""
@@ -106,3 +109,9 @@ class WorkerPool:
         farewell = asyncio.get_running_loop().create_task(worker.end())
         self._leaving.add(farewell)
         farewell.add_done_callback(self._leaving.discard)
+
+
+async def _reply(worker: ParseProcess, request: bytes) -> ReadReply:
+    packed = await worker.ask(request)
+    large = len(packed) > _LARGE_REPLY_BYTES
+    return await asyncio.to_thread(decode_reply, packed) if large else decode_reply(packed)

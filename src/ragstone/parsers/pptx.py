@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ragstone.core.models import BlockKind, Location, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
+from ragstone.parsers.bounds import BoundedParser
 from ragstone.parsers.drawings import CHART, DIAGRAM, DRAWING, Drawings
 from ragstone.parsers.flow import Flow, Piece
 from ragstone.parsers.office_xml import COMPATIBILITY, RELATIONSHIP, Element, OfficePackage
@@ -33,12 +34,12 @@ _NOWHERE = Box(0, 0, 0)
 _OFF = frozenset(("0", "false"))
 
 
-class PptxParser:
+class PptxParser(BoundedParser):
     """Implements `Parser` for PowerPoint presentations."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed, UnsafeArchive, UnsafeXml, Encrypted."""
-        with open_office_zip(content) as archive:
+        with open_office_zip(content, self.limits) as archive:
             return _Reader(OfficePackage(archive)).document()
 
 

@@ -27,7 +27,7 @@ from python_calamine import (
 from ragstone.core.errors import Encrypted, ParseFailed
 from ragstone.core.models import Location, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
-from ragstone.parsers.bounds import Allowance
+from ragstone.parsers.bounds import Allowance, BoundedParser
 from ragstone.parsers.decoding import clean
 from ragstone.parsers.rows import RowWriter, cell_text
 from ragstone.parsers.zips import open_office_zip
@@ -45,19 +45,19 @@ _HALF_SECOND = 500_000
 _LARGEST_WHOLE = 10**15  # beyond it a float, and Excel, no longer knows every digit
 
 
-class WorkbookParser:
+class WorkbookParser(BoundedParser):
     """Implements `Parser` for all of them; which one it is shows in the content."""
 
     def parse(self, content: bytes) -> ParsedDocument:
         """Raises NoText, ParseFailed, ParseLimit, Encrypted, UnsafeArchive, UnsafeXml."""
         title = None
         if content.startswith(_ZIP):
-            title = _title(open_office_zip(content))
+            title = _title(open_office_zip(content, self.limits))
         elif not content.startswith(_OLE):
             raise ParseFailed("this is no workbook")
         elif _ENCRYPTED_STREAM in content:
             raise Encrypted("the workbook is protected by a password")
-        writer, allowance = BlockWriter(), Allowance()
+        writer, allowance = BlockWriter(), Allowance(self.limits.characters)
         with _failures_named():
             _write_workbook(load_workbook(io.BytesIO(content)), writer, allowance)
         writer.first_title = None  # the first sheet's name says less than the file's

@@ -27,17 +27,40 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadReply:
-    """The document without its blocks, or why there is none, and the worker's peak memory so far."""
+class AnnouncedChild:
+    """A file inside the document. Its content follows the reply, each child's in a frame, in the same order."""
 
-    outcome: tuple[ParsedDocument, list[Chunk]] | IngestError
+    filename: str
+    media_type: str | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The document without its blocks and children, its chunks, and the children that follow."""
+
+    parsed: ParsedDocument
+    chunks: tuple[Chunk, ...]
+    children: tuple[AnnouncedChild, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply:
+    """What was read, or why nothing was, and the worker's peak memory so far."""
+
+    outcome: Reading | IngestError
     peak_bytes: int
 
 
 def frame(message: object) -> bytes:
     """The message as it goes over the pipe."""
     packed: bytes = msgpack.packb(message)
-    return len(packed).to_bytes(LENGTH_BYTES) + packed
+    return frame_head(len(packed)) + packed
+
+
+def frame_head(length: int) -> bytes:
+    """What stands before a message of that many bytes."""
+    return length.to_bytes(LENGTH_BYTES)
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -60,8 +83,9 @@ def decode_request(packed: bytes) -> ReadRequest:
 
 
 def encode_document(parsed: ParsedDocument, chunks: Sequence[Chunk], peak_bytes: int) -> bytes:
-    """A framed reply. Chunks go without their text, which is a span of the document's."""
-    document = [parsed.text, parsed.title, parsed.encoding, parsed.pages]
+    """A framed reply. Chunks go without their text, which is a span of the document's; children are announced."""
+    children = [[child.filename, child.media_type, len(child.content)] for child in parsed.children]
+    document = [parsed.text, parsed.title, parsed.encoding, parsed.pages, children]
     return frame(["document", document, [_encode_chunk(chunk) for chunk in chunks], peak_bytes])
 
 
@@ -77,9 +101,13 @@ def decode_reply(packed: bytes) -> ReadReply:
         code, message, page = content
         failure = _FAILURES.get(code, ParseFailed)
         return ReadReply(failure(message, page=page), peak_bytes)
-    text, title, encoding, pages = content
-    parsed = ParsedDocument(text, (), title=title, encoding=encoding, pages=pages)
-    return ReadReply((parsed, [_decode_chunk(i, text, raw) for i, raw in enumerate(chunks)]), peak_bytes)
+    text, title, encoding, pages, children = content
+    reading = Reading(
+        ParsedDocument(text, (), title=title, encoding=encoding, pages=pages),
+        tuple(_decode_chunk(i, text, raw) for i, raw in enumerate(chunks)),
+        tuple(AnnouncedChild(*child) for child in children),
+    )
+    return ReadReply(reading, peak_bytes)
 
 
 def _encode_chunk(chunk: Chunk) -> list[Any]:

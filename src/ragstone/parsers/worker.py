@@ -22,27 +22,34 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ragstone.core.errors import BlobMissing, IngestError, ParseFailed, ParseLimit
-from ragstone.core.models import Chunk, ParsedDocument
-from ragstone.core.ports import Parser
+from ragstone.core.models import ChildDocument, Chunk, ParsedDocument
 from ragstone.core.registry import load_object
-from ragstone.parsers.wire import ReadRequest, decode_request, encode_document, encode_failure, read_frame
+from ragstone.parsers import build_parser
+from ragstone.parsers.bounds import Limits
+from ragstone.parsers.wire import (
+    ReadRequest,
+    decode_request,
+    encode_document,
+    encode_failure,
+    frame_head,
+    read_frame,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one document may cost."""
+class Answer:
+    """A framed reply, and the children that follow it, each in a frame of its own."""
 
-    # 50 MB on one line take 450 MB; a page of nothing but tags takes thirty times its size and is refused at 10 MB.
-    memory_bytes: int = 512 * 2**20
-    # 50 MB of prose take 20 to 30 s to parse and chunk.
-    cpu_s: float = 60.0
-    # Five times that, since this process, being nice, gets a fifth or less of a busy machine, and a document must not
-    # fail because others are asked about. It also ends what waits without using the processor.
-    wall_s: float = 300.0
-    # 50 MB of ASCII: the largest upload cannot hold more unless it was inflated.
-    characters: int = 50_000_000
-    # A question that somebody waits for goes before a document.
-    niceness: int = 10
+    reply: bytes
+    children: tuple[ChildDocument, ...] = ()
+
+    def write(self, replies: BinaryIO) -> None:
+        """One child after the other: nothing is copied."""
+        replies.write(self.reply)
+        for child in self.children:
+            replies.write(frame_head(len(child.content)))
+            replies.write(child.content)
+        replies.flush()
 
 
 class Chunker(Protocol):
@@ -58,7 +65,7 @@ def main(arguments: list[str]) -> None:
     limits = Limits(**json.loads(arguments[0]))
     requests, replies = _take_over_pipes()
     _restrict(limits)
-    inbox = Inbox(requests, when_closed=lambda: os._exit(0))
+    inbox = Inbox(requests, when_closed=_leave)
     inbox.start()
     serve(inbox.frames(), replies, limits=limits, timed=lambda: _time_limits(limits))
 
@@ -95,29 +102,27 @@ def serve(
     """Answer each request; `timed` limits the time that one may take."""
     for packed in requests:
         with timed():
-            reply = answer(decode_request(packed), limits)
-        replies.write(reply)
-        replies.flush()
+            answered = answer(decode_request(packed), limits)
+        answered.write(replies)
 
 
-def answer(request: ReadRequest, limits: Limits) -> bytes:
-    """The framed reply to one request."""
+def answer(request: ReadRequest, limits: Limits) -> Answer:
+    """What one request is answered with."""
     try:
         parsed, chunks = read_document(request, limits)
-        return encode_document(parsed, chunks, peak_bytes())
+        return Answer(encode_document(parsed, chunks, peak_bytes()), parsed.children)
     except IngestError as error:
-        return encode_failure(error, peak_bytes())
+        failure = error
     except MemoryError:
         failure = ParseLimit(f"parsing needs more than {limits.memory_bytes // 2**20} MiB of memory")
-        return encode_failure(failure, peak_bytes())
     except Exception as error:  # noqa: BLE001  # a parser's defect fails the document, not the worker
-        return encode_failure(ParseFailed(f"the parser failed: {type(error).__name__}"), peak_bytes())
+        failure = ParseFailed(f"the parser failed: {type(error).__name__}")
+    return Answer(encode_failure(failure, peak_bytes()))
 
 
 def read_document(request: ReadRequest, limits: Limits) -> tuple[ParsedDocument, list[Chunk]]:
     """Parse and chunk a file. Raises IngestError kinds, and whatever a parser's defect raises."""
-    parser: Parser = load_object(request.parser)()
-    parsed = parser.parse(_content(Path(request.path)))
+    parsed = build_parser(request.parser, limits).parse(_content(Path(request.path)))
     if len(parsed.text) > limits.characters:
         raise ParseLimit(f"the document holds more than {limits.characters} characters of text")
     return parsed, _chunker(request.chunker).chunk(parsed, request.title or parsed.title)
@@ -154,6 +159,11 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.close(null)
     os.dup2(2, 1)
     return requests, replies
+
+
+def _leave() -> None:
+    """With what it started itself: its owner gave it a process group of its own."""
+    os.killpg(0, signal.SIGKILL)
 
 
 def _restrict(limits: Limits) -> None:

@@ -112,16 +112,21 @@ class ProgressLog:
 
 async def _read(
     parts: IngestParts, task: IngestTask, progress: ProgressLog, stopwatch: Stopwatch
-) -> tuple[ParsedDocument, list[Chunk]]:
+) -> tuple[ParsedDocument, tuple[Chunk, ...]]:
     await progress.report(Stage.PARSE, 0, 0)
     with stopwatch.stage("parse"):
-        parsed, chunks = await parts.reader.read(
-            parts.blobs.path(task.sha256), media_type=task.media_type, title=task.title
+        document = await parts.reader.read(
+            parts.blobs.path(task.sha256),
+            media_type=task.media_type,
+            title=task.title,
+            new_spool=parts.blobs.new_spool,
         )
-    if not chunks:
+    for child in document.children:
+        child.path.unlink()
+    if not document.chunks:
         raise NoText("the document holds no text")
     crash_point("ingest.parsed")
-    return parsed, chunks
+    return document.parsed, document.chunks
 
 
 async def _store_text(parts: IngestParts, task: IngestTask, parsed: ParsedDocument) -> str:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from ragstone.core.models import Block, BlockKind, ParsedDocument
+from ragstone.core.models import Block, BlockKind, ChildDocument, ParsedDocument
 
 
 class SuicidalParser:
@@ -69,3 +69,24 @@ class DefectiveParser:
     def parse(self, content: bytes) -> ParsedDocument:
         """Never returns."""
         raise IndexError("a secret of the document")
+
+
+class ProlificParser:
+    """Finds a hundred children of a megabyte each."""
+
+    def parse(self, content: bytes) -> ParsedDocument:
+        """A paragraph, and the children."""
+        return _with_children(100, bytes(2**20))
+
+
+class OverfullParser:
+    """Finds more children than there may be, as one that a document has taken over would."""
+
+    def parse(self, content: bytes) -> ParsedDocument:
+        """A paragraph, and the children."""
+        return _with_children(1_001, b"")
+
+
+def _with_children(count: int, content: bytes) -> ParsedDocument:
+    children = tuple(ChildDocument(f"{number}", content) for number in range(count))
+    return ParsedDocument("text", (Block(BlockKind.PARAGRAPH, 0, 4),), children=children)
