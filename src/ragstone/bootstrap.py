@@ -99,6 +99,7 @@ async def open_adapters(
 ) -> Adapters:
     """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known."""
     from ragstone.embeddings.bm25 import Bm25Encoder
+    from ragstone.parsers.bounds import Limits
     from ragstone.parsers.pool import WorkerPool
     from ragstone.storage.blobs import FileBlobStore
     from ragstone.storage.manifest import open_manifest
@@ -117,7 +118,7 @@ async def open_adapters(
     sparse_encoder = Bm25Encoder()
     store = await _open_store(folder, manifest, found, sparse_encoder)
     stack.push_async_callback(store.close)
-    reader = WorkerPool(CHUNKER)
+    reader = WorkerPool(CHUNKER, workers=settings.parse_workers, limits=Limits(**settings.parse_limits()))
     stack.push_async_callback(reader.close)
     blobs = FileBlobStore(folder / "blobs")
     return Adapters(found, sparse_encoder, store, manifest, blobs, reader, answering)

@@ -112,7 +112,7 @@ async def test_the_spool_is_empty_after_every_upload(
     app_settings: Settings, api: Api, collection: str
 ) -> None:
     await api.ready(b"Some content.", "a.txt", collection=collection)
-    await api.refused("POST", "/documents", 415, files={"file": ("a.png", b"\x89PNG\r\n\x1a\n")})
+    await api.refused("POST", "/documents", 415, files={"file": ("a.wav", b"RIFF\x24\x08\x00\x00WAVEfmt ")})
     await api.upload(b"Some content.", "a.txt", collection=collection, status=200)
 
     assert list((app_settings.data_dir / "blobs" / "spool").iterdir()) == []

@@ -9,7 +9,7 @@ from tests.apiclient import Api
 from tests.conftest import CountingEmbedder
 
 MARKDOWN = b"# Refunds\n\nRefunds are paid within 14 days of the return.\n"
-PICTURE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+SOUND = b"RIFF\x24\x08\x00\x00WAVEfmt "
 
 
 class TestAcknowledgement:
@@ -201,7 +201,7 @@ class TestManyFiles:
     async def test_each_file_is_accepted_or_refused_on_its_own_in_order(
         self, api: Api, collection: str
     ) -> None:
-        files = {"a.txt": b"Cats sleep.", "b.pdf": PICTURE, "c.txt": b"Dogs bark."}
+        files = {"a.txt": b"Cats sleep.", "b.pdf": SOUND, "c.txt": b"Dogs bark."}
 
         items = await self.many(api, files, 202, collection=collection)
 
@@ -219,7 +219,7 @@ class TestManyFiles:
     async def test_where_none_is_accepted_the_first_error_decides_the_status(
         self, api: Api, collection: str
     ) -> None:
-        items = await self.many(api, {"a.png": PICTURE, "b.png": PICTURE}, 415, collection=collection)
+        items = await self.many(api, {"a.wav": SOUND, "b.wav": SOUND}, 415, collection=collection)
 
         assert [item["error"]["code"] for item in items] == ["unsupported_media_type"] * 2
 
@@ -258,7 +258,7 @@ class TestManyFiles:
 
 class TestRefusals:
     async def test_an_unsupported_type_is_refused_naming_the_supported_ones(self, api: Api) -> None:
-        error = await api.refused("POST", "/documents", 415, files={"file": ("a.png", PICTURE)})
+        error = await api.refused("POST", "/documents", 415, files={"file": ("a.wav", SOUND)})
 
         assert error["code"] == "unsupported_media_type"
         assert "text/markdown" in error["message"] or ".md" in error["message"]

@@ -3,15 +3,18 @@
 import pytest
 
 from ragstone.core.ports import Parser
-from ragstone.parsers import ARCHIVES, PARSERS, parser_for
+from ragstone.parsers import ARCHIVES, PARSERS, PICTURES, parser_for
+from ragstone.parsers.tesseract import is_installed
 from ragstone.testing.parser_contract import BinaryParserContract, TextParserContract
 from tests.containers import book, page, tarred, zipped
 from tests.office_files import docx, odt, paragraph
 from tests.outlook import letter, ole
 from tests.pdf_writer import Bookmark, Text, write_pdf
+from tests.pictures import picture
 from tests.slides import pptx
 from tests.spreadsheets import ods, xls, xlsx
 
+PAGE = ("The silver compass", "", "", "lies in the harbour", "of the old town.")
 LETTERS = {"Größe.txt": "Größe".encode(), "Brief 2 – 漢字 😀.md": b"# Two\n\nText."}
 DOCUMENTS = {
     "application/gzip": tarred(LETTERS, mode="w:gz"),
@@ -19,6 +22,7 @@ DOCUMENTS = {
     "application/x-tar": tarred(LETTERS),
     "application/x-xz": tarred(LETTERS, mode="w:xz"),
     "application/zip": zipped(LETTERS),
+    **{kind: picture(PAGE, kind=kind.removeprefix("image/").upper()) for kind in PICTURES},
     "application/epub+zip": book(
         {"a.xhtml": page("<h1>Größe</h1><p>Erster Absatz – 漢字 😀.</p><p>Zweiter.</p>")}
     ),
@@ -88,6 +92,7 @@ DOCUMENTS = {
 BINARY: frozenset[str] = frozenset(
     (
         *ARCHIVES,
+        *PICTURES,
         "application/epub+zip",
         "application/json",
         "application/pdf",
@@ -113,6 +118,8 @@ class _Fixtures:
 
     @pytest.fixture
     def document(self, media_type: str) -> bytes:
+        if media_type in PICTURES and not is_installed():
+            pytest.skip("needs tesseract")
         return DOCUMENTS[media_type]
 
 

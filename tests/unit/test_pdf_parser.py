@@ -325,8 +325,8 @@ class TestRefusals:
         parsed = parse([[Text("Not so secret.")]], user_password="", title="Protected")
         assert (parsed.text, parsed.title) == ("Not so secret.", "Protected")
 
-    def test_images_only_need_ocr(self) -> None:
-        with pytest.raises(NoText, match=r"only images.*OCR"):
+    def test_images_only_are_told_apart(self) -> None:
+        with pytest.raises(NoText, match=r"only pictures of its pages.*tesseract"):
             PdfParser().parse(write_images(2))
 
     def test_nothing_at_all_does_not_speak_of_images(self) -> None:

@@ -204,6 +204,61 @@ class Settings(BaseSettings):
         validation_alias="RAGSTONE_MAX_QUEUED_JOBS",
         description="Ingest jobs that may wait; beyond it uploads answer 429.",
     )
+    parse_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias="RAGSTONE_PARSE_WORKERS",
+        description="Processes that read documents at the same time. One reads faster than two cores embed.",
+    )
+    parse_memory_bytes: int = Field(
+        512 * MIB,
+        ge=256 * MIB,
+        validation_alias="RAGSTONE_PARSE_MEMORY_BYTES",
+        description="Memory of such a process, its address space in fact. 50 MB on one line take 450 MB; raise it with "
+        "`RAGSTONE_MAX_UPLOAD_BYTES`.",
+    )
+    parse_cpu: timedelta = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        validation_alias="RAGSTONE_PARSE_CPU_SECONDS",
+        description="Processor time for one document. 50 MB of prose take 20 to 30 s; a page that is read from its "
+        "picture takes 1 to 5 s, so raise it for long scans.",
+    )
+    parse_wall: timedelta = Field(
+        timedelta(seconds=300),
+        ge=timedelta(seconds=1),
+        validation_alias="RAGSTONE_PARSE_WALL_SECONDS",
+        description="Time for one document by the clock. Questions go first, so on a busy machine it takes five times "
+        "its processor time.",
+    )
+    parse_max_characters: int = Field(
+        50_000_000,
+        ge=1,
+        validation_alias="RAGSTONE_PARSE_MAX_CHARACTERS",
+        description="Longest text of one document. Half of the largest upload, since more was inflated.",
+    )
+    parse_max_pages: int = Field(
+        20_000,
+        ge=1,
+        validation_alias="RAGSTONE_PARSE_MAX_PAGES",
+        description="Most pages of a PDF or a picture. The longest books have a tenth of it; a page tree of a few MB "
+        "can claim 200,000.",
+    )
+    parse_max_inflated_bytes: int = Field(
+        400 * MIB,
+        ge=1,
+        validation_alias="RAGSTONE_PARSE_MAX_INFLATED_BYTES",
+        description="Most that may come out of an archive or an office document, and out of archives inside it. The "
+        "process that reads it has 512 MiB.",
+    )
+    ocr_languages: str = Field(
+        "eng",
+        pattern=r"^[A-Za-z0-9_]+(?:\+[A-Za-z0-9_]+)*$",
+        validation_alias="RAGSTONE_OCR_LANGUAGES",
+        description="Languages that tesseract reads pictures in, such as `eng+deu`; each needs its Debian package "
+        "`tesseract-ocr-…`. Without tesseract on the `PATH` pictures are not read.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias="LOG_LEVEL", description="Least severe level that is logged."
     )
@@ -267,6 +322,8 @@ class Settings(BaseSettings):
         "retry_max_wait",
         "stream_idle",
         "stream_total",
+        "parse_cpu",
+        "parse_wall",
         mode="before",
     )
     @classmethod
@@ -335,6 +392,18 @@ class Settings(BaseSettings):
             "model": self.embedding_model,
             "dimension": self.embedding_dimension,
             "timeout_s": self.llm_timeout.total_seconds(),
+        }
+
+    def parse_limits(self) -> dict[str, Any]:
+        """What the limits of the document reader are built from."""
+        return {
+            "memory_bytes": self.parse_memory_bytes,
+            "cpu_s": self.parse_cpu.total_seconds(),
+            "wall_s": self.parse_wall.total_seconds(),
+            "characters": self.parse_max_characters,
+            "pages": self.parse_max_pages,
+            "inflated_bytes": self.parse_max_inflated_bytes,
+            "ocr_languages": self.ocr_languages,
         }
 
     def receivers(self) -> tuple[str, ...]:

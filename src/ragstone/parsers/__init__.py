@@ -10,14 +10,17 @@ from ragstone.core.errors import UnsupportedMediaType
 from ragstone.core.ports import Parser
 from ragstone.core.registry import load_object
 from ragstone.parsers.bounds import BoundedParser, Limits
+from ragstone.parsers.tesseract import HINT, is_installed
 
 ARCHIVES = (
     *("application/gzip", "application/x-bzip2", "application/x-tar", "application/x-xz"),
     "application/zip",
 )
+PICTURES = ("image/gif", "image/jpeg", "image/png", "image/tiff", "image/webp")
 PARSERS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(ARCHIVES, "ragstone.parsers.archive:ArchiveParser"),
+        **dict.fromkeys(PICTURES, "ragstone.parsers.image:ImageParser"),
         "application/epub+zip": "ragstone.parsers.epub:EpubParser",
         "application/json": "ragstone.parsers.json:JsonParser",
         "application/jsonl": "ragstone.parsers.json:JsonLinesParser",
@@ -66,4 +69,6 @@ def build_parser(path: str, limits: Limits | None = None) -> Parser:
 
 def unsupported(found: str, parsers: Mapping[str, str] = PARSERS) -> UnsupportedMediaType:
     """The refusal of content that looks like `found`."""
-    return UnsupportedMediaType(f"{found} is not supported; supported: {', '.join(sorted(parsers))}")
+    known = parsers.keys() if is_installed() else parsers.keys() - set(PICTURES)
+    hint = f" ({HINT})" if found.startswith(PICTURES) else ""
+    return UnsupportedMediaType(f"{found} is not supported{hint}; supported: {', '.join(sorted(known))}")

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from ragstone.parsers import PARSERS, unsupported
+from ragstone.parsers import PARSERS, PICTURES, unsupported
 from ragstone.parsers.decoding import has_mark, wide_encoding
+from ragstone.parsers.tesseract import is_installed
 from ragstone.parsers.zip_kinds import ZIP, zip_kind
 
 HEAD_BYTES = 8_192  # as much of the content as detection looks at
@@ -116,6 +117,8 @@ _SIGNATURES = (
     (0, b"GIF8", "image/gif"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (8, b"WEBP", "image/webp"),
+    (0, b"II*\0", "image/tiff"),
+    (0, b"MM\0*", "image/tiff"),
     (8, b"WAVE", "audio/wav"),
     (4, b"ftyp", "video/mp4"),
 )
@@ -150,7 +153,7 @@ def detect(head: bytes, filename: str | None, declared: str | None, path: Path |
         if binary == ZIP and path is not None:
             with path.open("rb") as file:
                 binary = zip_kind(file)
-        if binary not in PARSERS:
+        if binary not in PARSERS or (binary in PICTURES and not is_installed()):
             raise unsupported(f"{binary} ({suffix})" if suffix else binary)
         return binary
     return _kind_of_text(_readable(head), suffix, (declared or "").partition(";")[0].strip().lower())

@@ -7,7 +7,6 @@ Pages are read, written and closed one by one.
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as native
@@ -15,15 +14,16 @@ import pypdfium2.raw as native
 from ragstone.core.errors import Encrypted, NoText, ParseFailed, ParseLimit
 from ragstone.core.models import BlockKind, Location, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter
-from ragstone.parsers.bounds import BoundedParser
+from ragstone.parsers.bounds import BoundedParser, Limits
 from ragstone.parsers.pdf_layout import reading_order
 from ragstone.parsers.pdf_outline import read_outline, with_headings
 from ragstone.parsers.pdf_paragraphs import Paragraph, paragraphs
+from ragstone.parsers.pdf_pictures import read_pictures, shows_image
 from ragstone.parsers.pdf_running import NumberedPage, RunningLines
 from ragstone.parsers.pdf_text import read_page
+from ragstone.parsers.tesseract import HINT, is_installed
 
 _PAGES_WITH_IMAGES = 20  # that are looked at to explain why there is no text
-_OBJECTS_OF_A_PAGE = 1_000  # likewise
 
 _LONGEST_TITLE = 300
 _FILE_NAME = re.compile(
@@ -48,14 +48,9 @@ class PdfParser(BoundedParser):
                 raise ParseLimit(f"the document has {pages} pages; at most {self.limits.pages} are read")
             writer = _read(pdf)
             writer.first_title = None  # the first chapter's is not the document's
-            try:
-                return writer.finish(title=_title(pdf), pages=pages)
-            except NoText as error:
-                if not _holds_images(pdf):
-                    raise
-                raise NoText(
-                    "the document holds only images of its pages; reading them needs OCR, which is not available"
-                ) from error
+            if writer.is_empty and _holds_images(pdf):
+                writer = _read_pictures(pdf, self.limits)
+            return writer.finish(title=_title(pdf), pages=pages)
 
 
 def _open(content: bytes) -> pdfium.PdfDocument:
@@ -141,6 +136,15 @@ class _DocumentWriter:
             self._writer.add(paragraph.kind, paragraph.text_as_it_ends)
 
 
+def _read_pictures(pdf: pdfium.PdfDocument, limits: Limits) -> BlockWriter:
+    if not is_installed():
+        raise NoText(f"the document holds only pictures of its pages; {HINT}")
+    writer = read_pictures(pdf, limits)
+    if writer.is_empty:
+        raise NoText("the document holds only pictures of its pages, and tesseract finds no text in them")
+    return writer
+
+
 def _title(pdf: pdfium.PdfDocument) -> str | None:
     """What the document says its title is, unless a program left a file's name there, or nothing of meaning."""
     try:
@@ -152,13 +156,4 @@ def _title(pdf: pdfium.PdfDocument) -> str | None:
 
 
 def _holds_images(pdf: pdfium.PdfDocument) -> bool:
-    return any(_shows_image(pdf, index) for index in range(min(len(pdf), _PAGES_WITH_IMAGES)))
-
-
-def _shows_image(pdf: pdfium.PdfDocument, index: int) -> bool:
-    try:
-        with closing(pdf[index]) as page:
-            found = islice(page.get_objects(max_depth=3), _OBJECTS_OF_A_PAGE)
-            return any(item.type == native.FPDF_PAGEOBJ_IMAGE for item in found)
-    except pdfium.PdfiumError:
-        return False
+    return any(shows_image(pdf, index) for index in range(min(len(pdf), _PAGES_WITH_IMAGES)))
