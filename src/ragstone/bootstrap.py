@@ -173,7 +173,7 @@ async def _start_services(
         for name, llm in adapters.llms.items()
     }
     parts = IngestParts(
-        adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest, embedding
+        adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest, embedding, detect
     )
 
     def after_switch() -> None:

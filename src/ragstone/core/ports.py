@@ -215,6 +215,16 @@ class Parser(Protocol):
         ...
 
 
+class TypeDetector(Protocol):
+    """Media type by content; raises UnsupportedMediaType."""
+
+    def __call__(
+        self, head: bytes, filename: str | None, declared: str | None, path: Path | None = None
+    ) -> str:
+        """See parsers.detection."""
+        ...
+
+
 class DocumentReader(Protocol):
     """Parses and chunks a stored original under limits, off the event loop."""
 

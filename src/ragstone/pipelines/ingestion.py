@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ragstone.core.crash import crash_point
 from ragstone.core.deadline import Deadline
-from ragstone.core.errors import NoText
+from ragstone.core.errors import NoText, UnsafeArchive, UnsupportedMediaType
 from ragstone.core.models import (
     Chunk,
     Embedding,
@@ -16,19 +16,31 @@ from ragstone.core.models import (
     IndexedVersion,
     IngestTask,
     JobKind,
-    ParsedDocument,
+    Member,
     Point,
     Progress,
+    ReadDocument,
+    SpooledChild,
     Stage,
     StoredPoint,
 )
-from ragstone.core.ports import BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.ports import (
+    BlobStore,
+    DocumentReader,
+    Embedder,
+    Manifest,
+    SparseEncoder,
+    TypeDetector,
+    VectorStore,
+)
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id, sentence_tokens
 
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
 BATCH_LIMIT_S = 300.0  # for a batch's embeddings, retries included; then the job waits its turn again
+MOST_DEPTH = 3  # of documents inside documents
+UNKNOWN_TYPE = "application/octet-stream"
 PROGRESS_EVERY_S = 0.5  # a commit with fsync each; small documents are done before the first one
 
 CRASH_POINTS = (
@@ -55,6 +67,7 @@ class IngestParts:
     blobs: BlobStore
     manifest: Manifest
     embedding: Dependency
+    detect: TypeDetector
 
 
 async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
@@ -63,10 +76,11 @@ async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
     DeadlineExceeded, JobGone."""
     stopwatch = Stopwatch()
     progress = ProgressLog(parts.manifest, task.job.id)
-    parsed, chunks = await _read(parts, task, progress, stopwatch)
+    document = await _read(parts, task, progress, stopwatch)
+    parsed, chunks = document.parsed, document.chunks
     title = task.title or parsed.title or task.filename or "Untitled"
     with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains here is storing it
-        text_sha256 = await _store_text(parts, task, parsed)
+        text_sha256 = await _store_content(parts, task, document)
     reused = 0
     for first in range(0, len(chunks), BATCH_CHUNKS):
         await progress.report(Stage.EMBED, first, len(chunks))
@@ -112,7 +126,7 @@ class ProgressLog:
 
 async def _read(
     parts: IngestParts, task: IngestTask, progress: ProgressLog, stopwatch: Stopwatch
-) -> tuple[ParsedDocument, tuple[Chunk, ...]]:
+) -> ReadDocument:
     await progress.report(Stage.PARSE, 0, 0)
     with stopwatch.stage("parse"):
         document = await parts.reader.read(
@@ -121,23 +135,47 @@ async def _read(
             title=task.title,
             new_spool=parts.blobs.new_spool,
         )
-    for child in document.children:
-        child.path.unlink()
-    if not document.chunks:
-        raise NoText("the document holds no text")
     crash_point("ingest.parsed")
-    return document.parsed, document.chunks
+    return document
 
 
-async def _store_text(parts: IngestParts, task: IngestTask, parsed: ParsedDocument) -> str:
-    """The reference is written down before the bytes, so that no purge of equal bytes comes between."""
-    content = parsed.text.encode()
-    sha256 = hashlib.sha256(content).hexdigest()
-    if not await parts.manifest.record_content(task.job.id, sha256):
-        raise JobGone
-    await parts.blobs.put(content)
+async def _store_content(parts: IngestParts, task: IngestTask, document: ReadDocument) -> str:
+    """The text, and the bytes of what is inside; returns the text's hash. All is referred to before it is stored, so
+    that no purge of equal bytes comes between. Takes over the children's files. Raises NoText, UnsafeArchive, JobGone.
+    """
+    try:
+        _require_sense(task, document)
+        content = document.parsed.text.encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        members = [await _member(parts, child) for child in document.children]
+        if not await parts.manifest.record_content(task.job.id, sha256, members):
+            raise JobGone
+        await parts.blobs.put(content)
+        for child in document.children:
+            await parts.blobs.put_file(child.path, child.sha256)
+    finally:
+        for child in document.children:
+            child.path.unlink(missing_ok=True)
     crash_point("ingest.text_stored")
     return sha256
+
+
+def _require_sense(task: IngestTask, document: ReadDocument) -> None:
+    if not document.chunks:
+        raise NoText("the document holds no text")
+    if document.children and task.depth >= MOST_DEPTH:
+        raise UnsafeArchive(f"documents are nested more than {MOST_DEPTH} deep")
+
+
+async def _member(parts: IngestParts, child: SpooledChild) -> Member:
+    """What its type is, its content says; one that nobody reads has a type that fails with its reason."""
+    try:
+        media_type = await asyncio.to_thread(
+            parts.detect, child.head, child.filename, child.media_type, child.path
+        )
+    except UnsupportedMediaType:
+        media_type = UNKNOWN_TYPE
+    return Member(child.filename, child.sha256, child.bytes, media_type)
 
 
 async def _embed(

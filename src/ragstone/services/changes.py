@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from ragstone.core.errors import Unavailable
 from ragstone.core.models import Acceptance, Document, DocumentPatch, NewContent
-from ragstone.core.ports import BlobStore, JobQueue, Manifest
-from ragstone.services.documents import Detector, ReceivedFile, UploadFields, idempotency_key
+from ragstone.core.ports import BlobStore, JobQueue, Manifest, TypeDetector
+from ragstone.services.documents import ReceivedFile, UploadFields, idempotency_key
 from ragstone.services.payloads import PayloadWriter
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class ChangeService:
         queue: JobQueue,
         payloads: PayloadWriter,
         *,
-        detect: Detector,
+        detect: TypeDetector,
     ):
         self._manifest = manifest
         self._blobs = blobs

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from ragstone.core.errors import BlobMissing, RagstoneError
 from ragstone.core.filters import Filter
@@ -27,23 +26,13 @@ from ragstone.core.models import (
     Version,
     VersionEntry,
 )
-from ragstone.core.ports import BlobStore, JobQueue, Manifest, VectorStore
+from ragstone.core.ports import BlobStore, JobQueue, Manifest, TypeDetector, VectorStore
 from ragstone.pipelines.payload import point_id
 from ragstone.services.purging import Purger
 
 log = logging.getLogger(__name__)
 
 PURGE_WAIT_S = 5.0  # a delete answers 200 when the purge was read back within it, else 202
-
-
-class Detector(Protocol):
-    """Media type by content; raises UnsupportedMediaType."""
-
-    def __call__(
-        self, head: bytes, filename: str | None, declared: str | None, path: Path | None = None
-    ) -> str:
-        """See parsers.detection."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +92,7 @@ class DocumentService:
         queue: JobQueue,
         purger: Purger,
         *,
-        detect: Detector,
+        detect: TypeDetector,
     ):
         self._manifest = manifest
         self._blobs = blobs

@@ -12,6 +12,7 @@ from ragstone.core.errors import (
     Poison,
     RagstoneError,
     Unavailable,
+    UnsupportedMediaType,
     WorkerDied,
 )
 from ragstone.core.models import Failure, IngestTask
@@ -49,6 +50,8 @@ class IngestService:
             await self._strike(task, failure, failure)
         except IngestError as error:
             await self._fail(task, Failure(error.code, error.message, error.page))
+        except UnsupportedMediaType as error:  # of a part: an upload is refused at once
+            await self._fail(task, Failure(error.code, error.message))
         except (Unavailable, ExternalServiceError, DeadlineExceeded) as error:
             await self._wait(task, error)
         except WorkerDied as error:
