@@ -1,8 +1,10 @@
 """Points in a dictionary: a vector store for tests of what stands above one, with an outage that can be switched on."""
 
 import math
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,6 +149,12 @@ class MemoryStore:
         """See the port."""
         self._require_up()
         self.flushes += 1
+
+    async def snapshot(self, target: Path) -> None:
+        """See the port."""
+        self._require_up()
+        target.mkdir(parents=True)
+        (target / "points").write_bytes(pickle.dumps(self.points))
 
     async def is_healthy(self) -> bool:
         """See the port."""

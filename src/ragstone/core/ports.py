@@ -198,6 +198,13 @@ class VectorStore(Protocol):
         """All that was upserted or deleted survives a power loss when this returns."""
         ...
 
+    async def snapshot(self, target: Path) -> None:
+        """Write a durable copy into the folder `target`, which does not exist yet, in the form that the adapter opens
+        again. What was acknowledged before the call is in it, whole; what is written meanwhile may be. Reads go on,
+        writes may wait. Raises EngineUnavailable (the copy is of no use then), OSError (`target` cannot be written).
+        """
+        ...
+
     async def is_healthy(self) -> bool:
         """A cheap probe; never raises."""
         ...

@@ -5,7 +5,6 @@ received and becomes a blob by rename.
 """
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import re
@@ -18,6 +17,7 @@ from uuid import uuid4
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import BlobMissing, Unavailable
+from ragstone.core.files import sync
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,11 +138,11 @@ def _take_over(spool: Path, blob: Path) -> None:
     else:
         spool.chmod(0o600)
         crash_point("blob.before_fsync")
-        _fsync(spool)
+        sync(spool)
         crash_point("blob.before_rename")
         spool.rename(blob)
         crash_point("blob.after_rename")
-    _fsync(blob.parent)
+    sync(blob.parent)
     crash_point("blob.after_folder_fsync")
 
 
@@ -152,7 +152,7 @@ def _unlink(blob: Path) -> bool:
         blob.unlink()
     except FileNotFoundError:
         return False
-    _fsync(blob.parent)
+    sync(blob.parent)
     crash_point("blob.after_unlink")
     return True
 
@@ -163,16 +163,4 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         return
-    _fsync(folder.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        # macOS keeps what fsync wrote in the drive's cache.
-        if hasattr(fcntl, "F_FULLFSYNC") and path.is_file():
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)

@@ -2,11 +2,13 @@
 
 import copy
 import math
+import pickle
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +37,13 @@ class InMemoryVectorStore:
     def __init__(self, *, dimension: int):
         self._dimension = dimension
         self._kept: dict[str, _Kept] = {}
+
+    @classmethod
+    def open(cls, directory: Path, *, dimension: int) -> Self:
+        """What a snapshot wrote."""
+        store = cls(dimension=dimension)
+        store._kept = pickle.loads((directory / "points").read_bytes())  # noqa: S301 - our own
+        return store
 
     async def upsert(self, scope: Scope, points: Sequence[Point]) -> None:
         """See the port."""
@@ -160,6 +169,11 @@ class InMemoryVectorStore:
 
     async def flush(self) -> None:
         """Nothing here survives anything."""
+
+    async def snapshot(self, target: Path) -> None:
+        """See the port."""
+        target.mkdir(parents=True)
+        (target / "points").write_bytes(pickle.dumps(self._kept))
 
     async def is_healthy(self) -> bool:
         """Always."""

@@ -1,13 +1,16 @@
 """`EdgeVectorStore`: the port `VectorStore` over Qdrant Edge, which runs in a process of its own (see `edge_link`)."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from ragstone.core.errors import RagstoneError
+from ragstone.core.errors import EngineUnavailable, RagstoneError
+from ragstone.core.files import copy_tree, sync_tree
 from ragstone.core.filters import Filter
 from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.threads import in_thread
 from ragstone.vectorstores.edge_codec import (
     pack_payload,
     pack_point,
@@ -43,6 +46,9 @@ class EdgeVectorStore:
     def __init__(self, link: Link, *, dimension: int):
         self._link = link
         self._dimension = dimension
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._copying = asyncio.Lock()
 
     @classmethod
     async def open(cls, directory: Path, *, dimension: int, lock_wait_s: float = 10.0) -> "EdgeVectorStore":
@@ -59,6 +65,7 @@ class EdgeVectorStore:
         sparse = [pack_sparse(point.sparse) for point in points]
         for rows in _slices(len(points), BATCH_POINTS):
             batch = [pack_point(scope.tenant_id, points[row], units[row], sparse[row]) for row in rows]
+            await self._may_write.wait()
             await self._link.call("upsert", scope.tenant_id, _key(scope), batch)
 
     async def search_dense(
@@ -143,6 +150,7 @@ class EdgeVectorStore:
 
     async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """See the port. In small batches, between which queries are answered."""
+        await self._may_write.wait()
         ids = list(payloads)
         for rows in _slices(len(ids), BATCH_POINTS):
             batch = [[ids[row], *pack_payload(scope.tenant_id, payloads[ids[row]])] for row in rows]
@@ -150,6 +158,7 @@ class EdgeVectorStore:
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""
+        await self._may_write.wait()
         deleted: int = await self._link.call("delete", _key(scope), encode_filter(where))
         return deleted
 
@@ -165,11 +174,22 @@ class EdgeVectorStore:
 
     async def delete_versions(self, document_versions: Sequence[str]) -> int:
         """See the port. A version at a time, so that queries are answered in between."""
-        return sum([await self._link.call("delete_versions", [version]) for version in document_versions])
+        deleted = 0
+        for version in document_versions:
+            await self._may_write.wait()
+            deleted += await self._link.call("delete_versions", [version])
+        return deleted
 
     async def flush(self) -> None:
         """See the port."""
         await self._link.call("flush")
+
+    async def snapshot(self, target: Path) -> None:
+        """See the port. The engine answers queries meanwhile: it leaves its files alone, and this process copies them.
+        """
+        async with self._copying, self._still_files() as shard:
+            await in_thread(copy_tree, shard, target / shard.name)
+        await in_thread(sync_tree, target)
 
     async def is_healthy(self) -> bool:
         """Whether the engine answers within a second."""
@@ -182,6 +202,22 @@ class EdgeVectorStore:
     async def close(self) -> None:
         """See the port."""
         await self._link.close()
+
+    @asynccontextmanager
+    async def _still_files(self) -> AsyncIterator[Path]:
+        """Hold writes back. Raises EngineUnavailable at the end if the files were changed all the same: the engine died
+        and was restarted, or somebody else wrote."""
+        self._may_write.clear()
+        try:
+            shard = Path(await self._link.call("begin_copy"))
+            try:
+                yield shard
+            finally:
+                was_still = await self._link.call("end_copy")
+        finally:
+            self._may_write.set()
+        if not was_still:
+            raise EngineUnavailable("the vector store was changed while it was being copied; try again")
 
     async def _search(
         self,

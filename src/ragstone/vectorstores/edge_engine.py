@@ -46,7 +46,7 @@ from ragstone.vectorstores.edge_records import (
     to_stored,
     weight_of,
 )
-from ragstone.vectorstores.edge_shard import DENSE, INDEXES, SPARSE, open_shard, sync_log
+from ragstone.vectorstores.edge_shard import DENSE, INDEXES, SHARD, SPARSE, open_shard, sync_log
 from ragstone.vectorstores.frames import Condition
 
 CRASH_POINTS = tuple(
@@ -80,12 +80,14 @@ class Engine:
         self._deleted = 0
         self._written = 1  # for all we know the log was replayed: begin it anew when there is time
         self._directory = directory
+        self._is_still = False
 
     def upsert(self, tenant_id: str, scope: str, points: Sequence[Sequence[Any]]) -> None:
         """Each point: id, dense, token ids and their weights (bytes of float32, uint32, float32), document version,
         tokens of 16 bytes in a row, numbers, payload as JSON."""
         self._make_indexes()
         crash_point("engine.before_upsert")
+        self._is_still = False
         self._scopes.add(scope)
         self._weights.forget()
         fixed = {"tenant_id": tenant_id, "scope": scope}
@@ -171,10 +173,23 @@ class Engine:
         crash_point("engine.before_flush")
         sync_log(self._directory)
         crash_point("engine.after_flush")
+        if self._is_still:
+            return
         if self._written > _MAX_REPLAY:
             self._settle()
         if self._deleted > max(_VACUUM_AT_LEAST, self._shard.info().points_count):
             self._vacuum()  # never idle, and by now more is gone than there is
+
+    def begin_copy(self) -> str:
+        """Change no file until `end_copy` or the next write, whatever there is to do. Returns the shard's folder: a copy
+        of it is what a kill would leave now, which has every acknowledged write in the log."""
+        self._is_still = True
+        return str(self._directory / SHARD)
+
+    def end_copy(self) -> bool:
+        """Whether no file was changed since `begin_copy`, which this engine was asked for."""
+        was_still, self._is_still = self._is_still, False
+        return was_still
 
     def ping(self) -> bool:
         """True."""
@@ -182,6 +197,8 @@ class Engine:
 
     def upkeep_in_s(self) -> float | None:
         """After how long without a request `upkeep` wants to be called; None if there is nothing to do."""
+        if self._is_still:
+            return None
         if not self._indexed.issuperset(INDEXES):
             return 0.0
         return IDLE_S if self._deleted or self._written else None
@@ -266,6 +283,7 @@ class Engine:
         count = self._count(selected)
         if count:
             crash_point("engine.before_delete")
+            self._is_still = False
             self._weights.forget()
             self._shard.update(UpdateOperation.delete_points_by_filter(selected))
             self._deleted += count
@@ -297,7 +315,7 @@ class Engine:
         """An ordering over a field that many points have gets an index when it is first asked for."""
         for key, token in number_keys(where).items():
             name = number_field(key)
-            if name in self._indexed or len(self._indexed) >= len(INDEXES) + _MAX_NUMBER_INDEXES:
+            if self._is_still or name in self._indexed or len(self._indexed) >= len(INDEXES) + _MAX_NUMBER_INDEXES:
                 continue
             if self._count(Filter(must=[has_value("tokens", token.hex())]), exact=False) > _WORTH_AN_INDEX:
                 self._make_index(name)
@@ -330,6 +348,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         Engine.count,
         Engine.count_versions,
         Engine.flush,
+        Engine.begin_copy,
+        Engine.end_copy,
         Engine.ping,
     )
 }

@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from qdrant_edge import (
     VectorStorageDatatype,
 )
 
+from ragstone.core.files import sync, sync_tree
+
+SHARD = "shard"
 DENSE = "dense"
 SPARSE = "bm25"
 LAYOUT_VERSION = 1
@@ -55,7 +57,7 @@ class EngineRefusal(Exception):
 
 def open_shard(directory: Path, *, dimension: int) -> EdgeShard:
     """Load the shard under `directory`, made at first. Raises EngineRefusal."""
-    folder = directory / "shard"
+    folder = directory / SHARD
     try:
         if not folder.exists():
             _create(folder, dimension)
@@ -72,9 +74,9 @@ def open_shard(directory: Path, *, dimension: int) -> EdgeShard:
 def sync_log(directory: Path) -> None:
     """Put Edge's write-ahead log on disk. It has every write since Edge's own flush, and Edge finds its way back from
     it whatever became of the other files' pages (a test tears them at random)."""
-    log = directory / "shard" / "edge" / "wal"
+    log = directory / SHARD / "edge" / "wal"
     for path in [*log.iterdir(), log]:
-        _sync(path)
+        sync(path)
 
 
 def _config(dimension: int) -> EdgeConfig:
@@ -110,9 +112,9 @@ def _create(folder: Path, dimension: int) -> None:
             segment.rename(staging / "edge" / "segments" / segment.name)
         shutil.rmtree(spare)
     (staging / "layout.json").write_text(json.dumps(_layout(dimension)))
-    _sync_tree(staging)
+    sync_tree(staging)
     staging.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def _layout(dimension: int) -> dict[str, int]:
@@ -127,16 +129,3 @@ def _check_layout(folder: Path, dimension: int) -> None:
             f"the vectors in {folder} have the layout {found}, this configuration needs {_layout(dimension)}; "
             "go back to the old configuration, or ingest the documents into another data directory",
         )
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in [folder, *folder.rglob("*")]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
