@@ -153,8 +153,7 @@ class MemoryStore:
     async def snapshot(self, target: Path) -> None:
         """See the port."""
         self._require_up()
-        target.mkdir(parents=True)
-        (target / "points").write_bytes(pickle.dumps(self.points))
+        _write(target, pickle.dumps(self.points))
 
     async def is_healthy(self) -> bool:
         """See the port."""
@@ -180,6 +179,11 @@ class MemoryStore:
             for point_id in doomed:
                 del self.points[point_id]
         return len(doomed)
+
+
+def _write(target: Path, points: bytes) -> None:
+    target.mkdir(parents=True)
+    (target / "points").write_bytes(points)
 
 
 def _is_within(point: Point, scope: Scope, where: Filter | None) -> bool:

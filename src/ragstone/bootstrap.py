@@ -1,7 +1,6 @@
 """The one place where parts meet: settings in, running container out."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +9,16 @@ from pathlib import Path
 
 from ragstone.config.settings import Settings
 from ragstone.core.errors import FingerprintChanged
-from ragstone.core.ports import LLM, BlobStore, DocumentReader, Embedder, Manifest, SparseEncoder, VectorStore
+from ragstone.core.ports import (
+    LLM,
+    BackupFolder,
+    BlobStore,
+    DocumentReader,
+    Embedder,
+    Manifest,
+    SparseEncoder,
+    VectorStore,
+)
 from ragstone.core.registry import load_object
 from ragstone.core.retry import Dependency, RetryPolicy
 from ragstone.llms.extractive import ExtractiveLLM
@@ -20,6 +28,7 @@ from ragstone.pipelines.ingestion import IngestParts
 from ragstone.pipelines.retrieval import RetrievalParts
 from ragstone.pipelines.searching import Index
 from ragstone.queues.in_process import InProcessQueue
+from ragstone.services.backup import BackupService
 from ragstone.services.changes import ChangeService
 from ragstone.services.collections import CollectionService
 from ragstone.services.consistency import Consistency, ConsistencyService
@@ -31,7 +40,14 @@ from ragstone.services.payloads import PayloadWriter
 from ragstone.services.purging import Purger
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.switching import VersionSwitch
-from ragstone.storage.data_directory import DataDirectory, command_line
+from ragstone.storage.backup_folder import FilledFolder
+from ragstone.storage.data_directory import (
+    BLOBS_FOLDER,
+    MANIFEST_FILE,
+    DataDirectory,
+    command_line,
+    vectors_path,
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +91,7 @@ class Container:
     query: QueryService
     health: HealthService
     consistency: ConsistencyService
+    backups: BackupService
     dependencies: tuple[Dependency, ...]
     """What requests depend on, for the metrics."""
     repaired: Consistency
@@ -108,7 +125,7 @@ async def open_adapters(
     loading = asyncio.create_task(_load_embedder(settings, embedder))
     llms = asyncio.create_task(asyncio.to_thread(_build_llms, settings))
     try:
-        manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=settings.max_queued_jobs)
+        manifest = await open_manifest(folder / MANIFEST_FILE, max_queued_jobs=settings.max_queued_jobs)
         stack.push_async_callback(manifest.close)
     finally:
         found, answering = await asyncio.gather(loading, llms)
@@ -120,7 +137,7 @@ async def open_adapters(
     stack.push_async_callback(store.close)
     reader = WorkerPool(CHUNKER, workers=settings.parse_workers, limits=Limits(**settings.parse_limits()))
     stack.push_async_callback(reader.close)
-    blobs = FileBlobStore(folder / "blobs")
+    blobs = FileBlobStore(folder / BLOBS_FOLDER)
     return Adapters(found, sparse_encoder, store, manifest, blobs, reader, answering)
 
 
@@ -139,7 +156,6 @@ def _build_llms(settings: Settings) -> dict[str, LLM]:
 async def _open_store(
     folder: Path, manifest: Manifest, embedder: Embedder, sparse_encoder: SparseEncoder
 ) -> VectorStore:
-    """One physical collection a fingerprint: vectors of two embedders or tokenizers never meet."""
     from ragstone.vectorstores.edge import EdgeVectorStore
 
     fingerprint = f"{embedder.fingerprint} {sparse_encoder.fingerprint}"
@@ -150,8 +166,7 @@ async def _open_store(
             "go back to the old configuration, or ingest the documents into a new RAGSTONE_DATA_DIR"
         )
     await manifest.set_property("embedding_fingerprint", fingerprint)
-    name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
-    return await EdgeVectorStore.open(folder / "vectors" / name, dimension=embedder.dimension)
+    return await EdgeVectorStore.open(vectors_path(folder, fingerprint), dimension=embedder.dimension)
 
 
 async def _start_services(
@@ -182,6 +197,9 @@ async def _start_services(
         purger.wake()
         payloads.wake()
         queue.wake()
+
+    def new_backup_folder(path: Path, directory_id: str) -> BackupFolder:
+        return FilledFolder(path, data_dir=settings.data_dir, directory_id=directory_id)
 
     switch = VersionSwitch(store, manifest, switched=after_switch)
     queue = InProcessQueue(manifest, IngestService(parts, manifest, switch).run)
@@ -215,6 +233,7 @@ async def _start_services(
         ),
         health=HealthService(manifest, store, queue),
         consistency=consistency,
+        backups=BackupService(manifest, store, blobs, purger, new_folder=new_backup_folder),
         dependencies=(
             embedding,
             searching,

@@ -134,6 +134,34 @@ def doctor(data_dir: DataDir = None) -> None:
     raise typer.Exit(0 if healthy else 1)
 
 
+@app.command()
+def backup(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A new folder, or one with an earlier backup.")
+    ],
+    data_dir: DataDir = None,
+) -> None:
+    """Copy everything into a folder, also while a server runs; the next time only what is new."""
+    from ragstone.cli.backup import run_backup
+
+    whole = _run(run_backup(_settings(data_dir=data_dir), folder))
+    raise typer.Exit(0 if whole else 1)
+
+
+@app.command()
+def restore(
+    folder: Annotated[
+        Path, typer.Argument(metavar="BACKUP", help="A folder that `ragstone backup` has written.")
+    ],
+    data_dir: DataDir = None,
+) -> None:
+    """Make a data directory, which must be new or empty, from a backup, and check it."""
+    from ragstone.cli.backup import run_restore
+
+    healthy = _run(run_restore(_settings(data_dir=data_dir), folder))
+    raise typer.Exit(0 if healthy else 1)
+
+
 @app.command(name="fake-llm")
 def fake_llm(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

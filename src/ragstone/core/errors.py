@@ -2,18 +2,19 @@
 
 RagstoneError
 ├── InternalError
-├── InvalidRequest ── InvalidFilter, InvalidCursor
+├── InvalidRequest ── InvalidFilter, InvalidCursor, BackupFolderRefused
 ├── MalformedBody, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 ├── ForbiddenHost, ForbiddenOrigin
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
-├── Conflict ── CollectionExists, CollectionNotEmpty
-├── Unavailable ── EngineUnavailable, EmbedderUnavailable
+├── Conflict ── CollectionExists, CollectionNotEmpty, BackupRunning
+├── Unavailable ── EngineUnavailable, EmbedderUnavailable, BackupFailed
 ├── ExternalServiceError ── UpstreamUnavailable, UpstreamRateLimited, UpstreamTimeout, UpstreamRefused,
 │                           UpstreamGarbled, UpstreamInterrupted, ContentFiltered
 ├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
 ├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing,
 │                  Encrypted, LegacyFormat, UnsafeArchive, UnsafeXml
-└── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting
+└── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting,
+                    BackupUnusable, BackupDamaged, RestoreRefused
 
 Each code has a heading in docs/troubleshooting.md (a test keeps this so).
 """
@@ -70,6 +71,12 @@ class InvalidCursor(InvalidRequest):
     """The cursor was not issued by this list."""
 
     code = "invalid_cursor"
+
+
+class BackupFolderRefused(InvalidRequest):
+    """No backup is written into this folder."""
+
+    code = "backup_folder_refused"
 
 
 class NotFound(RagstoneError):
@@ -140,6 +147,12 @@ class CollectionNotEmpty(Conflict):
     code = "collection_not_empty"
 
 
+class BackupRunning(Conflict):
+    """Another backup is being made, or this folder is being read or written."""
+
+    code = "backup_running"
+
+
 class ForbiddenHost(RagstoneError):
     """The Host header names neither loopback nor an allowed host."""
 
@@ -202,6 +215,12 @@ class EmbedderUnavailable(Unavailable):
     code = "embedder_unavailable"
     is_passing = True
     opens_circuit = True
+
+
+class BackupFailed(Unavailable):
+    """The backup could not be written; the one before is whole."""
+
+    code = "backup_failed"
 
 
 class ExternalServiceError(RagstoneError):
@@ -413,6 +432,24 @@ class InvalidSetting(StartupError):
     """A setting is unknown or unusable."""
 
     code = "invalid_setting"
+
+
+class BackupUnusable(StartupError):
+    """The folder holds no complete backup of a known format."""
+
+    code = "backup_unusable"
+
+
+class BackupDamaged(StartupError):
+    """Files of the backup are missing, or not what they were."""
+
+    code = "backup_damaged"
+
+
+class RestoreRefused(StartupError):
+    """The directory to restore into is not empty."""
+
+    code = "restore_refused"
 
 
 def catalogue() -> list[type[RagstoneError]]:

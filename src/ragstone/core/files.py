@@ -70,7 +70,8 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """The same content under another name: a hard link where the file system allows it, else a synced copy. Only for
-    files that are never written again. The entry itself is not synced. Raises FileNotFoundError for the source."""
+    files that are never written again. The entry itself is not synced. Raises FileNotFoundError for the source.
+    """
     try:
         os.link(source, target)
     except FileExistsError:

@@ -558,6 +558,41 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
+# ---- backups ----
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestCopy:
+    """What a copy of the manifest refers to."""
+
+    documents: int
+    """Those that are visible."""
+    needed: frozenset[str]
+    """SHA-256 of the originals of versions that stay, and of the texts of the visible ones."""
+    optional: frozenset[str]
+    """What may be gone (deleted, its purge not yet noted) or not yet there (the text of a version in work)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A complete backup, as its folder tells."""
+
+    state: str
+    """Name of the folder in it that holds manifest and vectors."""
+    directory_id: str
+    """Which data directory it is of; a restored one keeps it."""
+    created_at: datetime
+    api_version: str
+    embedding_fingerprint: str
+    documents: int
+    blobs: int
+    missing_blobs: tuple[str, ...]
+    """Originals and texts that were gone from the data directory already."""
+    manifest_sha256: str
+    sums_sha256: str
+    """Of the list of all files with their hashes."""
+
+
 # ---- questions and answers ----
 
 SearchMode = Literal["hybrid", "dense", "sparse"]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
+    Backup,
     Collection,
     Deletion,
     Document,
@@ -22,6 +23,7 @@ from ragstone.core.models import (
     Job,
     JobKind,
     JobState,
+    ManifestCopy,
     Member,
     NewContent,
     NewUpload,
@@ -562,6 +564,11 @@ class Manifest(Protocol):
         """Idempotent."""
         ...
 
+    async def snapshot(self, target: Path) -> ManifestCopy:
+        """Write all that is committed now to the new file `target`, durably; readers and writers go on meanwhile.
+        Raises Unavailable."""
+        ...
+
     async def counts(self) -> Mapping[str, int]:
         """Documents, versions, jobs by state, pending purges."""
         ...
@@ -572,4 +579,41 @@ class Manifest(Protocol):
 
     async def close(self) -> None:
         """Idempotent."""
+        ...
+
+
+class BackupFolder(Protocol):
+    """A folder that is filled with a backup, by one process at a time. The backup that it held before stays whole until
+    `seal`. All methods block; they raise OSError where they cannot write."""
+
+    def open(self) -> None:
+        """Before all else. Raises BackupFolderRefused (not a place for a backup), BackupRunning (somebody reads or
+        writes it)."""
+        ...
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the copy of the manifest belongs."""
+        ...
+
+    def vectors_path(self, fingerprint: str) -> Path:
+        """Where the vectors of an embedding fingerprint belong; its parent may be missing."""
+        ...
+
+    def place_blobs(self, paths: Mapping[str, Path]) -> tuple[int, list[str]]:
+        """Take in blobs, SHA-256 → where they lie, durably. Returns how many are new here, and which are not where
+        they should be."""
+        ...
+
+    def seal(self, backup: Backup) -> Backup:
+        """Write down which files there are, with their hashes, then, as the last step, that the backup is complete.
+        Returns `backup` with the hashes filled in."""
+        ...
+
+    def clear_away(self) -> int:
+        """After `seal`: remove what only the backup before needed. Returns how many blobs went."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what was not sealed is removed. Idempotent."""
         ...

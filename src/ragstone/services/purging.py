@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import EngineUnavailable
@@ -48,6 +49,12 @@ class Purger:
         """Purge one target now. Raises EngineUnavailable; the loop then goes on trying."""
         async with self._lock:
             return await self._purge(target)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """No point, row or byte goes within the block; purges wait for its end."""
+        async with self._lock:
+            yield
 
     async def _purge_waiting(self) -> None:
         """A target that fails does not keep the others waiting; its error ends the round."""

@@ -1,6 +1,7 @@
-"""The data directory has one owner at a time; its lock file says who, and where to reach him."""
+"""The data directory: what lies where in it. It has one owner at a time; its lock file says who, and where to reach him."""
 
 import fcntl
+import hashlib
 import json
 import os
 import sys
@@ -11,6 +12,14 @@ from typing import Self
 from ragstone.core.errors import DataDirectoryInUse, StartupError
 
 LOCK_FILE = "ragstone.lock"
+MANIFEST_FILE = "manifest.db"
+BLOBS_FOLDER = "blobs"
+VECTORS_FOLDER = "vectors"
+
+
+def vectors_path(folder: Path, fingerprint: str) -> Path:
+    """One physical collection a fingerprint: vectors of two embedders or tokenizers never meet."""
+    return folder / VECTORS_FOLDER / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ragstone.core.models import (
     Job,
     JobKind,
     JobState,
+    ManifestCopy,
     Member,
     NewContent,
     NewUpload,
@@ -37,6 +38,7 @@ from ragstone.core.models import (
     VersionEntry,
     VisibleDocument,
 )
+from ragstone.core.threads import in_thread
 from ragstone.storage import (
     changes,
     collections,
@@ -47,6 +49,7 @@ from ragstone.storage import (
     purges,
     reading,
     schema,
+    snapshots,
     switching,
     uploads,
 )
@@ -369,6 +372,10 @@ class SqlManifest:
     async def set_property(self, key: str, value: str) -> None:
         """See the port."""
         await self._database.write("property", consistency.set_property, key, value)
+
+    async def snapshot(self, target: Path) -> ManifestCopy:
+        """See the port."""
+        return await in_thread(snapshots.copy_database, self._database.path, target)
 
     async def counts(self) -> Mapping[str, int]:
         """See the port."""

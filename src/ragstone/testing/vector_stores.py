@@ -172,8 +172,7 @@ class InMemoryVectorStore:
 
     async def snapshot(self, target: Path) -> None:
         """See the port."""
-        target.mkdir(parents=True)
-        (target / "points").write_bytes(pickle.dumps(self._kept))
+        _write(target, pickle.dumps(self._kept))
 
     async def is_healthy(self) -> bool:
         """Always."""
@@ -207,6 +206,11 @@ class InMemoryVectorStore:
             raise BadEmbedding("a vector holds NaN or infinity, or has length zero")
         unit: Vector = (wide / length).astype(np.float32)
         return unit
+
+
+def _write(target: Path, points: bytes) -> None:
+    target.mkdir(parents=True)
+    (target / "points").write_bytes(points)
 
 
 def _best(scored: Iterable[tuple[str, float]], limit: int) -> list[ScoredId]:

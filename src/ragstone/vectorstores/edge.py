@@ -150,9 +150,9 @@ class EdgeVectorStore:
 
     async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """See the port. In small batches, between which queries are answered."""
-        await self._may_write.wait()
         ids = list(payloads)
         for rows in _slices(len(ids), BATCH_POINTS):
+            await self._may_write.wait()
             batch = [[ids[row], *pack_payload(scope.tenant_id, payloads[ids[row]])] for row in rows]
             await self._link.call("replace_payloads", scope.tenant_id, _key(scope), batch)
 
@@ -185,8 +185,7 @@ class EdgeVectorStore:
         await self._link.call("flush")
 
     async def snapshot(self, target: Path) -> None:
-        """See the port. The engine answers queries meanwhile: it leaves its files alone, and this process copies them.
-        """
+        """See the port. The engine answers queries meanwhile: it leaves its files alone, and this process copies them."""
         async with self._copying, self._still_files() as shard:
             await in_thread(copy_tree, shard, target / shard.name)
         await in_thread(sync_tree, target)

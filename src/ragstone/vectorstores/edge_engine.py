@@ -143,6 +143,7 @@ class Engine:
 
     def replace_payloads(self, tenant_id: str, scope: str, payloads: Sequence[Sequence[Any]]) -> None:
         """Each payload: a point's id, and what `upsert` takes after the vectors."""
+        self._is_still = False
         fixed = {"tenant_id": tenant_id, "scope": scope}
         known = {id_ for id_, _, _ in self.retrieve(scope, [id_ for id_, *_ in payloads], with_vectors=False)}
         self._written += len(known)
@@ -315,7 +316,11 @@ class Engine:
         """An ordering over a field that many points have gets an index when it is first asked for."""
         for key, token in number_keys(where).items():
             name = number_field(key)
-            if self._is_still or name in self._indexed or len(self._indexed) >= len(INDEXES) + _MAX_NUMBER_INDEXES:
+            if (
+                self._is_still
+                or name in self._indexed
+                or len(self._indexed) >= len(INDEXES) + _MAX_NUMBER_INDEXES
+            ):
                 continue
             if self._count(Filter(must=[has_value("tokens", token.hex())]), exact=False) > _WORTH_AN_INDEX:
                 self._make_index(name)

@@ -1,0 +1,49 @@
+"""`backup` and `restore`."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ragstone.cli.client import open_client
+from ragstone.cli.doctor import run_doctor
+from ragstone.cli.failure import CommandFailed
+from ragstone.config.settings import Settings
+from ragstone.storage.data_directory import command_line
+from ragstone.storage.restoring import restore
+
+
+async def run_backup(settings: Settings, folder: Path) -> bool:
+    """False if the backup is complete but the data directory had lost originals before. Raises CommandFailed."""
+    if not settings.data_dir.exists():
+        raise CommandFailed(f"{settings.data_dir} does not exist, so there is nothing to back up")
+    async with open_client(settings) as client:
+        body = {"directory": str(folder.absolute())}
+        made = await client.call("POST", "/admin/backups", json=body, timeout=None)
+    typer.echo(_told(made))
+    missing = made["missing_blobs"]
+    if missing:
+        typer.secho(
+            f"{len(missing)} originals or texts were gone from the data directory already; `ragstone doctor` counts "
+            "them, and the server's log names them.",
+            fg="red",
+            err=True,
+        )
+    return not missing
+
+
+async def run_restore(settings: Settings, folder: Path) -> bool:
+    """True if all parts of the restored directory agree. Raises StartupError kinds, BackupRunning."""
+    data_dir = settings.data_dir.absolute()
+    backup = restore(folder.absolute(), data_dir, command=command_line())
+    typer.echo(
+        f"Restored {backup.documents} documents as of {backup.created_at:%Y-%m-%d %H:%M:%S} UTC into {data_dir}."
+    )
+    return await run_doctor(settings)
+
+
+def _told(made: dict[str, Any]) -> str:
+    return (
+        f"{made['documents']} documents are backed up in {made['directory']}: {made['blobs']} originals and texts, of "
+        f"which {made['blobs_added']} are new there; {made['metadata']['total_ms'] / 1000:.1f} s."
+    )
