@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16  # what is zero throughout becomes a hole
 _ZEROS = bytes(_PIECE_BYTES)
 
 

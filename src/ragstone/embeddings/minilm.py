@@ -4,10 +4,6 @@ Queries and documents have threads of their own, so that a question never waits 
 """
 
 import asyncio
-import contextlib
-import os
-import sys
-import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +13,7 @@ from numpy.typing import NDArray
 
 from ragstone.core.errors import EmbedderUnavailable
 from ragstone.core.models import Embedding, EmbeddingInput, Vector
+from ragstone.core.threads import lower_priority
 from ragstone.core.tokenizer import SHA256, WEIGHTS_FILE, ModelFiles, WordPieceTokenizer
 from ragstone.embeddings.onnx_encoder import OnnxEncoder
 from ragstone.embeddings.onnx_graph import DIMENSION, Precision
@@ -27,7 +24,6 @@ _MAX_CONTENT_TOKENS = MAX_TOKENS - 2
 # Tokenising costs about 1 ms for 1,000 characters, and all but the first 254 tokens are thrown away. 64 characters a
 # token is far beyond any prose (3.5), so only runs of white space or of endless words can notice this limit.
 _MAX_CHARACTERS = 64 * MAX_TOKENS
-_DOCUMENT_NICENESS = 10
 
 
 def build(precision: Precision) -> "MiniLMEmbedder":
@@ -50,7 +46,7 @@ class MiniLMEmbedder:
         self._model: _Model | None = _Model(files or ModelFiles.locate(), precision)
         self._query_threads = ThreadPoolExecutor(threads, thread_name_prefix="embed-query")
         self._document_threads = ThreadPoolExecutor(
-            threads, thread_name_prefix="embed-document", initializer=_lower_priority
+            threads, thread_name_prefix="embed-document", initializer=lower_priority
         )
 
     @property
@@ -137,15 +133,3 @@ def pool_spans(
             total = tokens[first:last].sum(axis=0)
             pooled[row] = total / np.linalg.norm(total)
     return pooled
-
-
-def _lower_priority() -> None:
-    """On Linux a thread has a priority of its own; elsewhere this would slow the whole process."""
-    if sys.platform != "linux":
-        return
-    thread = threading.get_native_id()
-    niceness = max(_DOCUMENT_NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
-    with contextlib.suppress(
-        PermissionError
-    ):  # a sandbox may forbid it: then documents run at normal priority
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)

@@ -13,7 +13,7 @@ from ragstone.core.crash import crash_point
 from ragstone.core.errors import BackupFailed, BackupFolderRefused, BackupRunning
 from ragstone.core.models import Backup, ManifestCopy
 from ragstone.core.ports import BackupFolder, BlobStore, Manifest, VectorStore
-from ragstone.core.threads import in_thread
+from ragstone.core.threads import in_low_thread, in_thread
 from ragstone.core.timing import Stopwatch
 from ragstone.services.purging import Purger
 
@@ -76,7 +76,7 @@ class BackupService:
             crash_point("backup.begun")
             backup, added = await self._fill(folder, directory_id, stopwatch)
             with stopwatch.stage("backup_seal"):
-                sealed = await in_thread(folder.seal, backup)
+                sealed = await in_low_thread(folder.seal, backup)
                 removed = await in_thread(folder.clear_away)
         finally:
             await in_thread(folder.close)
