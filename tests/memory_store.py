@@ -24,6 +24,13 @@ class MemoryStore:
         self.keeps_points = False
         """Deletes are acknowledged and forgotten."""
 
+    @classmethod
+    def open(cls, directory: Path) -> "MemoryStore":
+        """What a snapshot wrote."""
+        store = cls()
+        store.points = pickle.loads((directory / "points").read_bytes())
+        return store
+
     async def upsert(self, scope: Scope, points: Sequence[Point]) -> None:
         """See the port."""
         self._require_up()

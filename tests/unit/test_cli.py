@@ -72,7 +72,18 @@ class TestBasics:
     def test_help_lists_every_command(self) -> None:
         shown = run("--help").output
 
-        for name in ("demo", "serve", "ingest", "ask", "search", "doctor", "fake-llm", "openapi"):
+        for name in (
+            "demo",
+            "serve",
+            "ingest",
+            "ask",
+            "search",
+            "doctor",
+            "backup",
+            "restore",
+            "fake-llm",
+            "openapi",
+        ):
             assert name in shown
 
     def test_the_openapi_document_is_printed(self) -> None:

@@ -9,6 +9,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -27,6 +28,7 @@ FORMAT = 1
 RECORD_FILE = "backup.json"
 LOCK_FILE = "backup.lock"
 SUMS_FILE = "SHA256SUMS"
+_STATE = re.compile(r"state-[0-9a-f]{12}")
 CRASH_POINTS = ("backup.before_record", "backup.after_record", "backup.cleared")
 
 
@@ -209,6 +211,8 @@ def _backup(path: Path, record: Mapping[str, Any]) -> Backup:
         found = {field.name: record[field.name] for field in fields(Backup)}
         found["created_at"] = datetime.fromisoformat(found["created_at"])
         found["missing_blobs"] = tuple(found["missing_blobs"])
+        if not _STATE.fullmatch(found["state"]):
+            raise ValueError(f"a state called {found['state']!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise BackupUnusable(f"{path / RECORD_FILE} is not what a backup writes: {error}") from error
     return Backup(**found)

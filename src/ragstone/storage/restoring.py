@@ -98,10 +98,10 @@ def _listed(backup: Backup, folder: Path) -> Iterator[tuple[str, str]]:
 
 def _place_of(backup: Backup, name: str) -> PurePosixPath:
     """Where a listed file belongs in a data directory."""
-    first, *rest = PurePosixPath(name).parts
-    if ".." in rest or first not in (BLOBS_FOLDER, backup.state):
+    place = PurePosixPath(name)
+    if ".." in place.parts or place.parts[:1] not in ((BLOBS_FOLDER,), (backup.state,)):
         raise BackupDamaged(f"the backup lists a file outside of itself: {name!r}; nothing was restored")
-    return PurePosixPath(first, *rest) if first == BLOBS_FOLDER else PurePosixPath(*rest)
+    return place if place.parts[0] == BLOBS_FOLDER else place.relative_to(backup.state)
 
 
 def _place(source: Path, target: Path, sha256: str) -> bool:
