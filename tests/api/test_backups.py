@@ -30,9 +30,7 @@ async def test_a_backup_is_made_and_told(api: Api, collection: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("directory", ["backup", "./backup", "../backup", "~/backup", "/proc/backup"])
-async def test_what_is_no_place_for_a_backup_is_refused(
-    api: Api, container: Any, directory: str
-) -> None:
+async def test_what_is_no_place_for_a_backup_is_refused(api: Api, container: Any, directory: str) -> None:
     error = await api.refused("POST", "/admin/backups", 422, json={"directory": directory})
     assert error["code"] == REFUSED
 

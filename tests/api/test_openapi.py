@@ -12,6 +12,7 @@ from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.config.settings import load_settings
 
 ROUTES = {
+    ("post", "/admin/backups"),
     ("post", "/query"),
     ("post", "/search"),
     ("post", "/documents"),

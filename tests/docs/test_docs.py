@@ -12,6 +12,7 @@ import typer.main
 from pydantic import BaseModel
 
 from ragstone.api.main import create_app
+from ragstone.api.schemas.admin import BackupReply
 from ragstone.api.schemas.documents import DeleteReceipt, JobReply, UploadReply
 from ragstone.api.schemas.error import ErrorReply
 from ragstone.api.schemas.health import HealthReply
@@ -103,6 +104,7 @@ class TestApi:
             ("### `DELETE /documents/{document_id}`", DeleteReceipt),
             ("### `GET /jobs/{job_id}`", JobReply),
             ("### `GET /health`", HealthReply),
+            ("### `POST /admin/backups`", BackupReply),
             ("## Errors", ErrorReply),
         ],
     )

@@ -25,11 +25,7 @@ def engine() -> Iterator[Engine]:
 
 
 def hashes(shard: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(shard)): sha256_of(path)
-        for path in shard.rglob("*")
-        if path.is_file()
-    }
+    return {str(path.relative_to(shard)): sha256_of(path) for path in shard.rglob("*") if path.is_file()}
 
 
 async def test_no_file_changes_between_begin_and_end_whatever_is_asked(engine: Engine) -> None:

@@ -195,9 +195,7 @@ def test_a_listed_file_outside_of_the_backup_is_refused(folder: Path, target: Pa
 @pytest.mark.parametrize(
     "change", [{"state": "../data"}, {"state": 5}, {"missing_blobs": 1}, {"created_at": "x"}]
 )
-def test_a_record_with_other_values_is_refused(
-    folder: Path, target: Path, change: dict[str, object]
-) -> None:
+def test_a_record_with_other_values_is_refused(folder: Path, target: Path, change: dict[str, object]) -> None:
     record = json.loads((folder / "backup.json").read_text())
     (folder / "backup.json").write_text(json.dumps({**record, **change}))
 
