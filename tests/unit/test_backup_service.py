@@ -1,7 +1,6 @@
 """Backups of a running container, and what a restore makes of them. Real manifest, blobs and folders."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from ragstone.core.models import DEFAULT_TENANT, DocumentStatus
 from ragstone.core.timing import Stopwatch
 from ragstone.services import documents, switching
 from ragstone.services.backup import BackupReport
+from ragstone.storage.backup_folder import read_record
 from ragstone.storage.data_directory import MANIFEST_FILE, vectors_path
 from ragstone.storage.restoring import restore
 from tests.memory_store import MemoryStore
@@ -51,6 +51,15 @@ def restored_store(data_dir: Path) -> MemoryStore:
     """The points that lie in a restored directory."""
     (vectors,) = vectors_path(data_dir, "").parent.iterdir()
     return MemoryStore.open(vectors)
+
+
+def put(file: Path, content: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content)
+
+
+def names_in(place: Path, pattern: str = "*") -> list[str]:
+    return sorted(path.name for path in place.glob(pattern))
 
 
 def blob_files(folder: Path) -> set[Path]:
@@ -166,21 +175,21 @@ async def test_a_second_backup_adds_what_is_new_and_removes_what_is_not_needed(
     assert (first.backup.documents, first.blobs_added, first.blobs_removed) == (2, 2, 0)
     assert (second.backup.documents, second.blobs_added, second.blobs_removed) == (2, 1, 1)
     assert {path.read_text() for path in blob_files(folder)} == {"Cats sleep.", "Dogs bark."}
-    assert len(list(folder.glob("state-*"))) == 1
+    assert len(names_in(folder, "state-*")) == 1
 
 
 async def test_a_backup_that_fails_leaves_the_one_before(world: World, folder: Path, tmp_path: Path) -> None:
     await world.ready("Refunds are paid.", "a")
     await back_up(world, folder)
-    record = (folder / "backup.json").read_bytes()
+    record = read_record(folder)
     await world.ready("Cats sleep.", "b")
     world.store.is_down = True
 
     with pytest.raises(EngineUnavailable):
         await back_up(world, folder)
 
-    assert (folder / "backup.json").read_bytes() == record
-    assert len(list(folder.glob("state-*"))) == 1
+    assert read_record(folder) == record
+    assert len(names_in(folder, "state-*")) == 1
     assert restore(folder, tmp_path / "new", command="test").documents == 1
     world.store.is_down = False
     assert (await back_up(world, folder)).backup.documents == 2
@@ -210,7 +219,7 @@ async def test_a_cancelled_backup_lets_go_of_everything(tmp_path: Path, folder: 
         backing_up.cancel()
         await asyncio.wait([backing_up])
 
-        assert not list(folder.glob("state-*"))
+        assert not names_in(folder, "state-*")
         assert (await world.container.documents.delete(DEFAULT_TENANT, document.id)).verified_absent
         store.may_go.set()
         await back_up(world, folder)
@@ -221,7 +230,7 @@ async def test_originals_that_were_lost_before_are_named(
 ) -> None:
     document = await world.ready("Refunds are paid.", "a")
     await world.ready("Cats sleep.", "b")
-    world.blobs.path(document.sha256).unlink()
+    await world.blobs.delete(document.sha256)
 
     report = await back_up(world, folder)
 
@@ -238,7 +247,7 @@ async def test_a_purge_that_died_between_bytes_and_row_is_no_loss(
         document = await world.ready("Refunds are paid.", "a")
         world.store.is_down = True
         await world.container.documents.delete(DEFAULT_TENANT, document.id)
-        world.blobs.path(document.sha256).unlink()
+        await world.blobs.delete(document.sha256)
         monkeypatch.setattr(world.container.backups._purger, "_purge", asyncio.Event().wait)
         world.store.is_down = False
 
@@ -257,8 +266,8 @@ async def test_a_full_disk_is_said_and_nothing_is_left(world: World, folder: Pat
     with pytest.raises(BackupFailed, match="No space left"):
         await back_up(world, folder)
 
-    assert not list(folder.glob("state-*"))
-    assert not (folder / "backup.json").exists()
+    assert not names_in(folder, "state-*")
+    assert "backup.json" not in names_in(folder)
 
 
 class TestPlace:
@@ -273,16 +282,17 @@ class TestPlace:
                 await back_up(world, tmp_path / place)
 
     async def test_what_is_no_backup_is_not_touched(self, world: World, folder: Path) -> None:
-        folder.mkdir()
-        (folder / "precious.txt").write_text("keep me")
+        put(folder / "precious.txt", "keep me")
 
         with pytest.raises(BackupFolderRefused, match="no backup"):
             await back_up(world, folder)
 
-        assert [path.name for path in folder.iterdir()] == ["precious.txt"]
+        assert names_in(folder) == ["precious.txt"]
 
-    async def test_an_empty_folder_is_taken(self, world: World, folder: Path) -> None:
-        folder.mkdir()
+    async def test_an_empty_folder_is_taken(
+        self, world: World, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        folder = tmp_path_factory.mktemp("empty")
         assert (await back_up(world, folder)).backup.documents == 0
 
     async def test_paths_that_cannot_be_folders_are_refused(self, world: World, tmp_path: Path) -> None:
@@ -312,8 +322,7 @@ class TestPlace:
 
     async def test_a_backup_of_a_newer_release_is_not_written_over(self, world: World, folder: Path) -> None:
         await back_up(world, folder)
-        record = json.loads((folder / "backup.json").read_text())
-        (folder / "backup.json").write_text(json.dumps({**record, "format": 99}))
+        put(folder / "backup.json", '{"format": 99}')
 
         with pytest.raises(BackupFolderRefused, match="format 99"):
             await back_up(world, folder)
@@ -322,5 +331,4 @@ class TestPlace:
 async def test_the_copied_manifest_needs_no_other_file(world: World, folder: Path) -> None:
     await world.ready("Refunds are paid.", "a")
     await back_up(world, folder)
-    (state,) = folder.glob("state-*")
-    assert sorted(path.name for path in state.iterdir()) == ["SHA256SUMS", MANIFEST_FILE, "vectors"]
+    assert names_in(folder, "state-*/*") == ["SHA256SUMS", MANIFEST_FILE, "vectors"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.core import files
 from ragstone.core.files import clear, copy_file, copy_tree, link_or_copy, sha256_of, write_durably
 
 SPARSE_BYTES = 8 << 20
@@ -66,7 +65,7 @@ def test_where_no_link_can_be_made_the_bytes_are_copied(
     def refuse(*_: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "source").write_text("content")
     (tmp_path / "other.new").write_text("left by a crash")
 

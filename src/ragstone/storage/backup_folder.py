@@ -211,8 +211,8 @@ def _backup(path: Path, record: Mapping[str, Any]) -> Backup:
         found = {field.name: record[field.name] for field in fields(Backup)}
         found["created_at"] = datetime.fromisoformat(found["created_at"])
         found["missing_blobs"] = tuple(found["missing_blobs"])
-        if not _STATE.fullmatch(found["state"]):
-            raise ValueError(f"a state called {found['state']!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise BackupUnusable(f"{path / RECORD_FILE} is not what a backup writes: {error}") from error
+    if not _STATE.fullmatch(str(found["state"])):
+        raise BackupUnusable(f"{path / RECORD_FILE} is not what a backup writes: state {found['state']!r}")
     return Backup(**found)
