@@ -176,7 +176,7 @@ async def test_a_flush_puts_the_whole_log_on_disk(
     engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(edge_shard, "_sync", synced.append)
+    monkeypatch.setattr(edge_shard, "sync", synced.append)
     store = store_of(engine, dimension=DIMENSION)
     await store.upsert(fresh_scope(), [point()])
 
