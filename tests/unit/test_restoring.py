@@ -213,6 +213,11 @@ def test_a_backup_that_is_being_written_is_not_read(folder: Path, target: Path) 
     run_restore(folder, target)
 
 
+def test_a_copy_of_a_backup_is_restored_also_without_its_lock_file(folder: Path, target: Path) -> None:
+    (folder / "backup.lock").unlink()
+    assert run_restore(folder, target).documents == 2
+
+
 def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StartupError):

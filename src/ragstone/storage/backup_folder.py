@@ -48,7 +48,9 @@ class FilledFolder:
         """See the port. The folder is made if it is not there."""
         try:
             _check_place(self._path, self._data_dir)
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._path.is_dir():
+                self._path.mkdir(mode=0o700, parents=True)
+                sync(self._path.parent)
             self._lock = lock_folder(self._path, is_writer=True)
             before = _sealed(self._path)
             _check_owner(self._path, before, self._directory_id)
@@ -88,7 +90,7 @@ class FilledFolder:
                 sums[self._relative(file)] = sha256_of(file)
         listing = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(sums.items()))
         write_durably(self._state / SUMS_FILE, listing.encode())
-        for folder in (self._path / BLOBS_FOLDER, self._path, self._path.parent):
+        for folder in (self._path / BLOBS_FOLDER, self._path):
             sync(folder)
         sealed = replace(
             backup,

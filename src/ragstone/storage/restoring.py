@@ -4,12 +4,14 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import BackupDamaged, DataDirectoryInUse, RestoreRefused, StartupError
 from ragstone.core.files import clear, copy_file, link_or_copy, sha256_of, sync, sync_tree
 from ragstone.core.models import Backup
+from ragstone.storage.backup_folder import LOCK_FILE as FOLDER_LOCK_FILE
 from ragstone.storage.backup_folder import SUMS_FILE, lock_folder, read_record
 from ragstone.storage.data_directory import BLOBS_FOLDER, LOCK_FILE, DataDirectory, owner_of
 
@@ -23,14 +25,24 @@ def restore(folder: Path, data_dir: Path, *, command: str) -> Backup:
     backup = read_record(folder)
     _check_target(data_dir)
     try:
-        lock = lock_folder(folder, is_writer=False)
-        try:
+        with _held(folder):
             _restore(backup, folder, data_dir, command)
-        finally:
-            os.close(lock)
     except OSError as error:
         raise StartupError(f"{folder} cannot be restored into {data_dir}: {error}") from error
     return backup
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """No backup is written into it meanwhile. A copy of a backup may have come without its lock file."""
+    if not (folder / FOLDER_LOCK_FILE).exists():
+        yield
+        return
+    lock = lock_folder(folder, is_writer=False)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _restore(backup: Backup, folder: Path, data_dir: Path, command: str) -> None:
