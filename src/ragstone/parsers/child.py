@@ -71,7 +71,7 @@ class ParseProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=environment,
-            process_group=0,  # it may start a program of its own, which is to end with it
+            start_new_session=True,  # with what a parser starts, tesseract; uvloop knows no process_group
         )
         return cls(process, limits)
 

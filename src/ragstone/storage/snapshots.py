@@ -17,6 +17,8 @@ UNION ALL
 SELECT text_sha256, deleted_at IS NULL AND visible_version IS version
 FROM versions JOIN documents ON documents.id = versions.document_id
 WHERE text_sha256 IS NOT NULL
+UNION ALL
+SELECT members.sha256, 0 FROM members
 """
 
 
