@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from bench.api import POLL_S, TextDocument, api_of, wait_job
 from bench.corpus import MadeUpDocument, make_documents, make_paragraphs
@@ -14,8 +15,12 @@ from bench.server import Server, ready_ragstone
 
 LIMITS = {"fp32": 1.1, "int8": 0.6}
 COLLECTION = "default"
+Job = dict[str, Any]
 WARM_UP_SEED = 6
-PARAGRAPHS = 60
+PARAGRAPHS = 1_500
+MOST_NEW = (
+    0.02  # of the chunks: packing is optimised over a section, so a change moves its neighbours' borders too
+)
 LOOK_UP_SHARE = 0.1  # of the first upload's time: finding the chunks that are known
 
 
@@ -85,25 +90,44 @@ def _source(document: MadeUpDocument) -> str:
     return hashlib.sha256(document.text.encode()).hexdigest()[:16]
 
 
-async def measure_change(server: Server) -> Figure:
-    """A long document, then again with one paragraph written anew: embedding is to take its share of new chunks. The
-    times are the jobs' own account."""
+async def measure_change(server: Server) -> list[Figure]:
+    """A document of about a thousand chunks, then again with one paragraph written anew: only what changed is to be
+    embedded, and embedding is to take its share. Counts and times are the jobs' own account."""
     paragraphs = list(islice(make_paragraphs(seed=9), PARAGRAPHS))
     changed = [*paragraphs]
     changed[PARAGRAPHS // 2] = "This was written anew. It tells of the silver compass of the lighthouse."
     async with connected(server.port) as connection:
-        first_ms, before = await _embed(connection, "\n\n".join(paragraphs))
-        second_ms, after = await _embed(connection, "\n\n".join(changed))
-    new, ratio = len(after - before), second_ms / first_ms
-    most = new / len(after) + LOOK_UP_SHARE
-    what = f"one of {PARAGRAPHS} paragraphs changed, {new} of {len(after)} chunks are new"
-    name = f"{what}: embedding ms of the update (first upload {first_ms:,.0f})"
-    return Figure(name, second_ms, None, ratio, f"≤ {most:.2f} ×", ratio <= most)
+        first = await _ingest_job(connection, "\n\n".join(paragraphs))
+        second = await _ingest_job(connection, "\n\n".join(changed))
+    chunks = second["progress"]["total"]
+    new = chunks - second["chunks_reused"]
+    what = f"one of {PARAGRAPHS} paragraphs of a document of {chunks} chunks changed"
+    return [
+        Figure(
+            f"{what}: chunks embedded", new, None, new / chunks, f"≤ {MOST_NEW:.2f}", new / chunks <= MOST_NEW
+        ),
+        _share(f"{what}: embedding ms", first, second, "embed_ms", new / chunks + LOOK_UP_SHARE),
+        _share(f"{what}: all ms", first, second, None, None),
+    ]
 
 
-async def _embed(connection: Connection, text: str) -> tuple[float, set[str]]:
-    """Milliseconds of the stage, and the texts of the chunks."""
+def _share(name: str, first: Job, second: Job, stage: str | None, most: float | None) -> Figure:
+    """Of the update in the first upload; the sum of all stages where none is named."""
+    before, after = (
+        sum(job["stage_ms"].values()) if stage is None else job["stage_ms"][stage] for job in (first, second)
+    )
+    limit = "" if most is None else f"≤ {most:.2f} ×"
+    return Figure(
+        f"{name} (first upload {before:,.0f})",
+        after,
+        None,
+        after / before,
+        limit,
+        None if most is None else after / before <= most,
+    )
+
+
+async def _ingest_job(connection: Connection, text: str) -> Job:
+    """The job that has succeeded."""
     reply = await connection.call("POST", "/documents", {"text": text, "source": "changing"})
-    job = await wait_job(connection, reply["job"]["id"], poll_s=POLL_S)
-    chunks = await connection.call("GET", f"/documents/{reply['document']['id']}/chunks?limit=200")
-    return float(job["stage_ms"]["embed_ms"]), {chunk["text"] for chunk in chunks["items"]}
+    return await wait_job(connection, reply["job"]["id"], poll_s=POLL_S)

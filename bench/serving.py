@@ -57,7 +57,7 @@ async def both(plan: Plan, figures: list[Figure]) -> AsyncIterator[Servers]:
             at_most("memory (PSS) of all processes, idle", ours.pss_mb(), IDLE_LIMIT_MB, unit="MB")
         )
         figures += await ingest_both(floor, ours, documents, fp32_documents=plan.fp32_documents)
-        figures.append(await measure_change(ours))
+        figures += await measure_change(ours)
         yield Servers(floor, ours, [question for document in documents for question in document.questions])
 
 
