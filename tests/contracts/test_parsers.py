@@ -2,6 +2,8 @@
 
 import pytest
 
+from ragstone.chunking.structural import build_chunker
+from ragstone.core.models import ParsedDocument
 from ragstone.core.ports import Parser
 from ragstone.parsers import ARCHIVES, PARSERS, PICTURES, parser_for
 from ragstone.parsers.tesseract import is_installed
@@ -110,6 +112,8 @@ BINARY: frozenset[str] = frozenset(
     )
 )
 
+MONOTONIC = ("page", "slide")  # sheets have names
+
 
 class _Fixtures:
     @pytest.fixture
@@ -131,3 +135,27 @@ class TestTextParsers(_Fixtures, TextParserContract):
 @pytest.mark.parametrize("media_type", sorted(BINARY))
 class TestBinaryParsers(_Fixtures, BinaryParserContract):
     pass
+
+
+@pytest.mark.parametrize("media_type", sorted(PARSERS))
+class TestPlaces(_Fixtures):
+    """What a quote relies on, in every format."""
+
+    @pytest.fixture
+    def parsed(self, parser: Parser, document: bytes) -> ParsedDocument:
+        return parser.parse(document)
+
+    def test_chunk_is_exactly_its_span_of_the_text(self, parsed: ParsedDocument) -> None:
+        chunks = build_chunker().chunk(parsed, None)
+        assert chunks
+        assert [parsed.text[chunk.start : chunk.end] for chunk in chunks] == [chunk.text for chunk in chunks]
+        for chunk in chunks:
+            assert all(chunk.start <= start < end <= chunk.end for start, end in chunk.sentences)
+
+    def test_chunks_and_their_places_go_forward(self, parsed: ParsedDocument) -> None:
+        chunks = build_chunker().chunk(parsed, None)
+        assert [chunk.start for chunk in chunks] == sorted({chunk.start for chunk in chunks})
+        for name in MONOTONIC:
+            places = [getattr(chunk.location, name) for chunk in chunks]
+            assert [place is None for place in places] in ([True] * len(places), [False] * len(places))
+            assert None in places or places == sorted(places)

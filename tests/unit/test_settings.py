@@ -7,6 +7,7 @@ import pytest
 
 from ragstone.config.settings import Settings, load_settings, setting_names
 from ragstone.core.errors import InvalidSetting
+from ragstone.parsers.bounds import Limits
 
 
 @pytest.fixture(autouse=True)
@@ -212,3 +213,25 @@ class TestModels:
         )
 
         assert settings.receivers() == ("llm.example", "127.0.0.1", "anthropic", "mistral")
+
+
+def test_limits_of_the_reader_are_as_the_reader_has_them() -> None:
+    assert Limits(**load_settings().parse_limits()) == Limits()
+
+
+def test_limits_of_the_reader_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSTONE_PARSE_CPU_SECONDS", "600")
+    monkeypatch.setenv("RAGSTONE_PARSE_MAX_PAGES", "10")
+    monkeypatch.setenv("RAGSTONE_OCR_LANGUAGES", "eng+deu")
+
+    limits = Limits(**load_settings().parse_limits())
+
+    assert (limits.cpu_s, limits.pages, limits.ocr_languages) == (600, 10, "eng+deu")
+
+
+@pytest.mark.parametrize("languages", ["", "eng;rm", "../x", "-l", "eng+"])
+def test_languages_are_names_of_languages(monkeypatch: pytest.MonkeyPatch, languages: str) -> None:
+    monkeypatch.setenv("RAGSTONE_OCR_LANGUAGES", languages)
+
+    with pytest.raises(InvalidSetting, match="RAGSTONE_OCR_LANGUAGES"):
+        load_settings()

@@ -71,7 +71,6 @@ class ParseProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=environment,
-            start_new_session=True,  # with what a parser starts, tesseract; uvloop knows no process_group
         )
         return cls(process, limits)
 
@@ -148,8 +147,11 @@ class ParseProcess:
 
     def _kill_group(self) -> None:
         """The worker, if it is still there, and what it left running."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # they are gone, or it did not come to make its group
+            if self.is_alive:
+                self._process.kill()
 
     async def _reply(self) -> bytes:
         length = int.from_bytes(await self._replies.readexactly(LENGTH_BYTES))

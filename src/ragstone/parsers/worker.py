@@ -62,6 +62,7 @@ class Chunker(Protocol):
 
 def main(arguments: list[str]) -> None:
     """Serve standard input until it closes."""
+    os.setpgid(0, 0)  # what it starts is to end with it
     limits = Limits(**json.loads(arguments[0]))
     requests, replies = _take_over_pipes()
     _restrict(limits)
@@ -162,7 +163,7 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _leave() -> None:
-    """With what it started itself: its owner gave it a process group of its own."""
+    """With all of its process group, which is its own."""
     os.killpg(0, signal.SIGKILL)
 
 
