@@ -8,14 +8,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import figures, serving, sizes, starting, streams
+from bench import figures, parsing, serving, sizes, starting, streams
 from bench.load import run_on_uvloop
 from bench.report import Report
 from bench.stream_cost import measure_cost
 from bench.stream_growth import measure_growth
 from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "ingest", "load", "busy", "sizes", "streams")
+EXPERIMENTS = ("start", "parsing", "ingest", "load", "busy", "sizes", "streams")
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
@@ -23,6 +23,10 @@ NOTES = (
     "/query: Ragstone answers extractively, with citations and their check; bare asks the scripted model over HTTP",
     "CPU and PSS: all processes of the server; bare is one process and keeps nothing on disk",
     "documents and questions are made up (bench/corpus.py), about ten chunks a document",
+)
+PARSING_NOTES = (
+    "ratio: Ragstone over the library that opens the format and takes its text, the median of the rounds' ratios",
+    "bare makes neither blocks nor headings, order, places or limits; MB are those of the text that comes out",
 )
 STREAM_NOTES = (
     "ratio: Ragstone over bare, the median of the rounds' ratios; p95 over all rounds; × n: n streams begun at once",
@@ -36,6 +40,8 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
     plan = FULL if is_full else serving.Plan()
     if "start" in only:
         report.add(figures.table("Start", await starting.measure()))
+    if "parsing" in only:
+        report.add(figures.table("Reading documents", await parsing.measure(), PARSING_NOTES))
     if {"ingest", "load", "busy"}.intersection(only):
         await _serve(report, plan, only)
     if "sizes" in only:

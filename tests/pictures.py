@@ -31,7 +31,7 @@ def _drawn(lines: Sequence[str]) -> Image.Image:
     pdf = pdfium.PdfDocument(write_pdf([texts]))
     page = pdf[0]
     bitmap = page.render(scale=200 / 72, grayscale=True)
-    image = bitmap.to_pil().copy()
+    image: Image.Image = bitmap.to_pil().copy()
     for opened in (bitmap, page, pdf):
         opened.close()
     return image

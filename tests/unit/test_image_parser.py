@@ -105,6 +105,16 @@ class TestPictures:
             parse(picture(LINES, LINES, kind="TIFF"), "image/tiff", Limits(pages=1))
 
 
+def test_words_of_a_line_belong_together(program: Program) -> None:
+    words = [(1, 1, "well-"), (1, 2, "known"), (1, 3, " "), (2, 1, "har-"), (2, 2, "bour")]
+    table = "".join(
+        f"5\\t1\\t1\\t1\\t{line}\\t{n}\\t0\\t0\\t9\\t9\\t90\\t{word}\\n" for line, n, word in words
+    )
+    program(f"cat >/dev/null; printf 'level\\n{table}'")
+    lines = list(Tesseract(Limits()).lines(b""))
+    assert [line.text for line in lines] == ["well- known", "har- bour"]
+
+
 class TestWithoutTesseract:
     @pytest.mark.usefixtures("no_program")
     def test_picture_is_refused_with_the_cure(self) -> None:

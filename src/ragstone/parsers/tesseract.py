@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from math import ceil
 from typing import NamedTuple
 
@@ -52,14 +53,9 @@ class Tesseract:
         """In reading order. The picture must begin as one of a format that tesseract knows: anything else it takes for
         a list of files to open. Raises ParseFailed, ParseLimit."""
         words = (row for row in self._table(picture) if row[0] == _WORD and row[-1].strip())
-        where, text = ("",) * 5, ""
-        for row in words:
-            if text and row[1:5] != where[1:]:
-                yield _line(where, text)
-                text = ""
-            where, text = ("", *row[1:5]), f"{text} {row[-1]}" if text else row[-1]
-        if text:
-            yield _line(where, text)
+        for (page, block, paragraph, _), row_of_words in groupby(words, lambda row: tuple(row[1:5])):
+            text = " ".join(row[-1] for row in row_of_words)
+            yield Line(int(page), (page, block, paragraph), text)
 
     def _table(self, picture: bytes) -> Iterator[list[str]]:
         """Rows: level, page, block, paragraph, line, word, four of the place, confidence, text."""
@@ -105,10 +101,6 @@ class Tesseract:
             f"reading the pictures needs more than {self._limits.cpu_s:g} s of processor time, the limit that "
             "RAGSTONE_PARSE_CPU_SECONDS sets"
         )
-
-
-def _line(where: tuple[str, ...], text: str) -> Line:
-    return Line(int(where[1]), where[1:4], text)
 
 
 def _cpu_s() -> float:
