@@ -8,14 +8,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import figures, parsing, serving, sizes, starting, streams
+from bench import bombs, figures, parsing, serving, sizes, starting, streams
 from bench.load import run_on_uvloop
 from bench.report import Report
 from bench.stream_cost import measure_cost
 from bench.stream_growth import measure_growth
 from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "parsing", "ingest", "load", "busy", "sizes", "streams")
+EXPERIMENTS = ("start", "parsing", "bombs", "ingest", "load", "busy", "sizes", "streams")
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
@@ -42,6 +42,8 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
         report.add(figures.table("Start", await starting.measure()))
     if "parsing" in only:
         report.add(figures.table("Reading documents", await parsing.measure(), PARSING_NOTES))
+    if "bombs" in only:
+        report.add(figures.table("Documents that grow without end", await bombs.measure()))
     if {"ingest", "load", "busy"}.intersection(only):
         await _serve(report, plan, only)
     if "sizes" in only:

@@ -22,6 +22,7 @@ _GRACE_S = 5.0  # beyond the wall limit that the worker keeps itself
 _FAREWELL_S = 1.0  # for an orderly end, then it is killed
 _TAIL_BYTES = 4_096
 _SLICE = 2**18  # of a child that is held at a time
+_LEAST_REPLY_BYTES = 2**23  # the names of a thousand children, twice, of 1,024 characters each
 _BYTES_A_CHARACTER = 16  # of a reply: four of UTF-8, the rest for chunks; more is not a reply
 
 # All that a worker gets of the environment: no key, no token.
@@ -155,7 +156,7 @@ class ParseProcess:
 
     async def _reply(self) -> bytes:
         length = int.from_bytes(await self._replies.readexactly(LENGTH_BYTES))
-        if length > max(2**20, _BYTES_A_CHARACTER * self._limits.characters):
+        if length > _LEAST_REPLY_BYTES + _BYTES_A_CHARACTER * self._limits.characters:
             raise ConnectionError(f"a reply of {length} bytes")
         return await self._replies.readexactly(length)
 
