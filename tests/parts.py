@@ -139,11 +139,12 @@ async def open_world(
     *,
     store: MemoryStore | None = None,
     llm: LLM | None = None,
+    reader: ParagraphReader | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
     """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end. `llm`
     answers where it is given."""
-    store, reader, embedder = store or MemoryStore(), ParagraphReader(), WordEmbedder()
+    store, reader, embedder = store or MemoryStore(), reader or ParagraphReader(), WordEmbedder()
     configured = load_settings(data_dir=folder, **(settings or {}))
     async with AsyncExitStack() as stack:
         directory = DataDirectory.open(folder, command="test")

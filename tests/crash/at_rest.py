@@ -18,7 +18,8 @@ def consistency_violations(data_dir: Path, *, dimension: int = DIMENSION) -> lis
     return [
         *(f"{key}: points are missing" for key in found.incomplete_versions),
         *(f"{key}: points without a version" for key in found.orphan_versions),
-        *(f"{sha}: a needed original is missing" for sha in found.missing_blobs),
+        *(f"{key}: its original is missing" for key in found.missing_originals),
+        *(f"{key}: its text is missing" for key in found.missing_texts),
     ]
 
 

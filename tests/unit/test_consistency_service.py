@@ -1,5 +1,6 @@
 """Whether manifest, blobs and vectors agree, and what a start repairs."""
 
+import asyncio
 import os
 import time
 from dataclasses import replace
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.core.models import DEFAULT_TENANT, DocumentStatus
+from ragstone.core.models import DEFAULT_TENANT, Chunk, DocumentStatus, ParsedDocument
 from ragstone.services import switching
 from ragstone.services.consistency import ORPHAN_BLOB_AGE_S
 from tests.memory_store import MemoryStore
-from tests.parts import World, open_world
+from tests.parts import ParagraphReader, World, open_world
 from tests.waiting import until
 
 
@@ -101,11 +102,101 @@ async def test_missing_originals_are_named(tmp_path: Path, caplog: pytest.LogCap
     path.unlink()
 
     async with open_world(tmp_path / "data", store=store) as again:
-        (missing,) = again.container.repaired.missing_blobs
-        assert path.name in missing
+        assert again.container.repaired.missing_originals == (f"{document_id}:1",)
         assert await again.texts("cats")
 
     assert any("missing" in record.message for record in caplog.records)
+
+
+class ShoutingReader(ParagraphReader):
+    """Reads in upper case, so that a text is not its original."""
+
+    async def read(
+        self, path: Path, *, media_type: str, title: str | None
+    ) -> tuple[ParsedDocument, list[Chunk]]:
+        """See the port."""
+        parsed, chunks = await super().read(path, media_type=media_type, title=title)
+        return replace(parsed, text=parsed.text.upper()), chunks
+
+
+async def test_a_text_lost_while_serving_is_extracted_again(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data", reader=ShoutingReader()) as world:
+        document = await world.ready("Refunds are paid.", "a")
+        version = await world.container.manifest.get_version(DEFAULT_TENANT, document.id)
+        assert version.text_sha256 is not None
+        world.blobs.path(version.text_sha256).unlink()
+
+        found = await world.container.consistency.repair()
+
+        assert found.missing_texts == (f"{document.id}:1",)
+        await until(lambda: agrees(world))
+        assert await world.container.documents.text(DEFAULT_TENANT, document.id) == "REFUNDS ARE PAID."
+
+
+async def agrees(world: World) -> bool:
+    """Whether nothing differs now."""
+    return (await world.container.consistency.check()).is_consistent
+
+
+async def test_a_repair_while_serving_says_afterwards_what_it_did(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await world.ready("Refunds are paid.\n\nCats sleep.", "a")
+        world.store.points.popitem()
+        orphan = leave_orphan(tmp_path / "data")
+        os.utime(orphan, (time.time() - ORPHAN_BLOB_AGE_S - 1,) * 2)
+        assert await world.container.consistency.last_repair() is None
+
+        await world.container.consistency.repair()
+
+        repair = await world.container.consistency.last_repair()
+        assert repair is not None
+        assert (repair.points_deleted, repair.versions_queued, repair.blobs_deleted) == (0, 1, 1)
+        await until(lambda: agrees(world))
+
+
+async def test_uploads_and_deletes_during_checks_are_no_differences(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+
+        async def change() -> None:
+            for number in range(20):
+                document = await world.ready(f"Number {number}.", "changing")
+            await world.container.documents.delete(DEFAULT_TENANT, document.id)
+
+        changing = asyncio.create_task(change())
+        while not changing.done():
+            found = await world.container.consistency.repair()
+            assert found.incomplete_versions == found.missing_texts == found.missing_originals == ()
+
+        await changing
+        assert await world.container.consistency.last_repair() is None
+
+
+async def test_old_bytes_that_an_upload_just_came_to_need_are_kept(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        text = "Refunds are paid."
+        await world.blobs.put(text.encode())
+        sha256, _ = (await world.blobs.list())[0]
+        os.utime(world.blobs.path(sha256), (time.time() - 2 * ORPHAN_BLOB_AGE_S,) * 2)
+        found = await world.container.consistency.check()
+        assert found.orphan_blobs == (sha256,)
+
+        document = await world.ready(text, "a")
+        await world.container.consistency._repair(found)
+
+        assert await world.container.documents.text(DEFAULT_TENANT, document.id) == text
+
+
+async def test_a_version_without_its_original_is_not_queued(tmp_path: Path) -> None:
+    store, document_id, _ = await filled(tmp_path / "data")
+    async with open_world(tmp_path / "data", store=store) as world:
+        _, path = await world.container.documents.content(DEFAULT_TENANT, document_id)
+    path.unlink()
+    store.points.popitem()
+
+    async with open_world(tmp_path / "data", store=store) as again:
+        assert again.container.repaired.incomplete_versions == (f"{document_id}:1",)
+        assert again.container.repaired.missing_originals == (f"{document_id}:1",)
+        assert (await again.get(document_id)).pending is None
 
 
 async def test_work_that_a_crash_interrupted_is_taken_up_again(tmp_path: Path) -> None:

@@ -15,7 +15,17 @@ from starlette.types import Scope
 from ragstone import __version__
 from ragstone.api.errors import install_error_handlers
 from ragstone.api.reference import HEADERS, render_reference
-from ragstone.api.routes import admin, changes, collections, documents, health, jobs, metrics, query
+from ragstone.api.routes import (
+    admin,
+    changes,
+    collections,
+    consistency,
+    documents,
+    health,
+    jobs,
+    metrics,
+    query,
+)
 from ragstone.api.schemas.documents import JobEvent, TextContent, TextUpload
 from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
@@ -73,6 +83,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         collections.router,
         jobs.router,
         health.router,
+        consistency.router,
         metrics.router,
         admin.router,
     ):

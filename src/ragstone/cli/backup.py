@@ -39,7 +39,7 @@ async def run_restore(settings: Settings, folder: Path) -> bool:
     typer.echo(
         f"Restored {backup.documents} documents as of {backup.created_at:%Y-%m-%d %H:%M:%S} UTC into {data_dir}."
     )
-    return await run_doctor(settings)
+    return await run_doctor(settings, repair=False)
 
 
 def _told(made: dict[str, Any]) -> str:

@@ -126,11 +126,17 @@ def search(
 
 
 @app.command()
-def doctor(data_dir: DataDir = None) -> None:
-    """Check that manifest, originals and vectors agree; repairs nothing that a start would not."""
+def doctor(
+    data_dir: DataDir = None,
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what can be repaired, then check.")
+    ] = False,
+) -> None:
+    """Check that manifest, originals and vectors agree. Without a running server it repairs what a start would."""
     from ragstone.cli.doctor import run_doctor
 
-    healthy = _run(run_doctor(_settings(data_dir=data_dir)))
+    healthy = _run(run_doctor(_settings(data_dir=data_dir), repair=repair))
     raise typer.Exit(0 if healthy else 1)
 
 

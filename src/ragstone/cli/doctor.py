@@ -1,54 +1,78 @@
-"""`doctor`: what the data directory holds and whether its parts agree."""
+"""`doctor`: what the data directory holds, whether its parts agree, and their repair."""
+
+import asyncio
+import time
+from typing import Any
 
 from rich.console import Console
 
-from ragstone.bootstrap import build_container
-from ragstone.cli.client import open_client
+from ragstone.cli.client import ApiClient, open_client
 from ragstone.cli.render import table_of
 from ragstone.config.settings import Settings
-from ragstone.core.errors import DataDirectoryInUse
-from ragstone.services.consistency import Consistency
-from ragstone.storage.data_directory import Owner, owner_of
+from ragstone.storage.data_directory import owner_of
+
+REPAIR_WAIT_S = 60.0  # versions are indexed again in the background; the report is of what it came to
+POLL_S = 0.2
+DIFFERENCES = {
+    "incomplete_versions": "versions with missing points",
+    "orphan_versions": "points without a version",
+    "missing_originals": "originals missing",
+    "missing_texts": "extracted texts missing",
+    "orphan_blobs": "originals without a version",
+}
 
 
-async def run_doctor(settings: Settings) -> bool:
-    """True if all is well. A running server is asked for its health; a directory at rest is opened and compared."""
+async def run_doctor(settings: Settings, *, repair: bool) -> bool:
+    """True if all is well. A running server is asked; a directory at rest is opened, which repairs as every start
+    does. With `repair` what can be repaired is repaired first."""
     console = Console()
     owner = owner_of(settings.data_dir)
-    if owner is not None:
-        return await _ask_server(console, settings, owner)
-    if not settings.data_dir.exists():
+    if owner is None and not settings.data_dir.exists():
         console.print(f"{settings.data_dir} does not exist yet; the first start creates it.")
         return True
-    async with build_container(settings) as container:
-        found = await container.consistency.check()
-        console.print(table_of(str(settings.data_dir), _rows(found, container.repaired)))
-    return found.is_consistent
-
-
-async def _ask_server(console: Console, settings: Settings, owner: Owner) -> bool:
-    if owner.url is None:
-        raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
     async with open_client(settings) as client:
+        found = await (_repair(client) if repair else client.call("GET", "/admin/consistency"))
         health = await client.call("GET", "/health")
-    rows = [(name, "works" if part["healthy"] else "is down") for name, part in health["components"].items()]
-    console.print(table_of(f"{owner}: {health['status']}", rows))
-    return bool(health["status"] == "healthy")
+    console.print(table_of(f"{owner or settings.data_dir}: {health['status']}", _rows(health, found)))
+    return bool(health["status"] == "healthy" and found["is_consistent"])
 
 
-def _rows(found: Consistency, repaired: Consistency) -> list[tuple[str, str]]:
+async def _repair(client: ApiClient) -> dict[str, Any]:
+    await client.call("POST", "/admin/consistency")
+    deadline = time.monotonic() + REPAIR_WAIT_S
+    while True:
+        found = await client.call("GET", "/admin/consistency")
+        mending = {*found["incomplete_versions"], *found["missing_texts"]}.difference(
+            found["missing_originals"]
+        )
+        if not mending or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(POLL_S)
+
+
+def _rows(health: dict[str, Any], found: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("visible documents", str(found.documents)),
-        ("points", str(found.points)),
-        (
-            "versions with missing points",
-            f"{len(found.incomplete_versions)} (at start {len(repaired.incomplete_versions)})",
-        ),
-        (
-            "points without a version",
-            f"{len(found.orphan_versions)} (at start {len(repaired.orphan_versions)})",
-        ),
-        ("originals missing", str(len(found.missing_blobs))),
-        ("originals without a version", f"{len(found.orphan_blobs)} (at start {len(repaired.orphan_blobs)})"),
-        ("verdict", "all agree" if found.is_consistent else "they disagree; see the troubleshooting guide"),
+        *((name, "works" if part["healthy"] else "is down") for name, part in health["components"].items()),
+        ("visible documents", str(found["documents"])),
+        ("points", str(found["points"])),
+        *((meaning, str(len(found[name]))) for name, meaning in DIFFERENCES.items()),
+        ("last repair", _told(found["last_repair"])),
+        ("verdict", _verdict(found)),
     ]
+
+
+def _told(repair: dict[str, Any] | None) -> str:
+    if repair is None:
+        return "none was needed"
+    return (
+        f"{repair['at']}: {repair['points_deleted']} points deleted, {repair['versions_queued']} versions indexed"
+        f" again, {repair['blobs_deleted']} files deleted"
+    )
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if found["is_consistent"]:
+        return "all agree"
+    if found["missing_originals"]:
+        return "they disagree, and originals are lost; see the troubleshooting guide"
+    return "they disagree; repair with: ragstone doctor --repair"

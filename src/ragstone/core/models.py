@@ -521,6 +521,15 @@ class VisibleDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionContent:
+    """What a visible version is made of: how many points, and whose bytes."""
+
+    chunks: int
+    sha256: str
+    text_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeTarget:
     """Points and rows that must go. `version` None = the whole (deleted) document."""
 

@@ -43,6 +43,7 @@ from ragstone.core.models import (
     StoredPoint,
     Vector,
     Version,
+    VersionContent,
     VersionEntry,
     VisibleDocument,
 )
@@ -546,6 +547,21 @@ class Manifest(Protocol):
 
     async def live_versions(self) -> set[str]:
         """`document_version`s that may have points: visible, in work, or waiting for their purge."""
+        ...
+
+    async def visible_contents(self) -> dict[str, VersionContent]:
+        """`document_version` → what it is made of, of all visible versions."""
+        ...
+
+    async def visible_task(self, document_version: str) -> IngestTask | None:
+        """What was to be done for this version, so that it can be done again; None once it is not visible."""
+        ...
+
+    async def delete_unreferenced(
+        self, hashes: Sequence[str], delete_blob: Callable[[str], Awaitable[bool]]
+    ) -> int:
+        """Call `delete_blob` for each hash that no version refers to, inside the transaction (which excludes that an
+        upload begins to refer to it); returns how many went."""
         ...
 
     async def repair_version(self, document_version: str) -> None:

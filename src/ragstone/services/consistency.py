@@ -1,24 +1,31 @@
-"""Whether manifest, blobs and vectors agree; run at start-up and by `ragstone doctor`."""
+"""Whether manifest, blobs and vectors agree: compared at start-up and on request, and repaired, also while serving."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import orjson
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import Unavailable
+from ragstone.core.models import VersionContent
 from ragstone.core.ports import BlobStore, Manifest, VectorStore
 from ragstone.services.ingestion import MAX_STRIKES
 
 log = logging.getLogger(__name__)
 
 ORPHAN_BLOB_AGE_S = 60.0  # a younger one may belong to an upload that is being acknowledged
+LAST_REPAIR = "last_repair"
+"""The property of the data directory that holds the last repair as JSON."""
 
 CRASH_POINTS = ("repair.before", "repair.points_deleted", "repair.after")
 
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """What was counted, and what differs. All empty = all agree."""
+    """What was counted, and what differs. Versions are named "<document id>:<version>". All empty = all agree."""
 
     documents: int
     points: int
@@ -26,8 +33,10 @@ class Consistency:
     """Visible versions whose points are not all there."""
     orphan_versions: tuple[str, ...]
     """Versions that have points and should have none."""
-    missing_blobs: tuple[str, ...]
-    """Content hashes that a visible version needs and the folder lacks."""
+    missing_originals: tuple[str, ...]
+    """Visible versions whose original the folder lacks: nothing can repair that."""
+    missing_texts: tuple[str, ...]
+    """Visible versions whose extracted text the folder lacks."""
     orphan_blobs: tuple[str, ...]
     """Content hashes that nothing refers to."""
 
@@ -35,73 +44,137 @@ class Consistency:
     def is_consistent(self) -> bool:
         """Whether nothing differs."""
         return not (
-            self.incomplete_versions or self.orphan_versions or self.missing_blobs or self.orphan_blobs
+            self.incomplete_versions
+            or self.orphan_versions
+            or self.missing_originals
+            or self.missing_texts
+            or self.orphan_blobs
         )
+
+    @property
+    def repairable_versions(self) -> tuple[str, ...]:
+        """Those that can be had again from their originals."""
+        broken = {*self.incomplete_versions, *self.missing_texts}
+        return tuple(sorted(broken.difference(self.missing_originals)))
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did, and when it ended."""
+
+    at: datetime
+    points_deleted: int
+    versions_queued: int
+    """To be indexed again from their originals."""
+    blobs_deleted: int
 
 
 class ConsistencyService:
-    """Compares, and repairs what can be repaired."""
+    """Compares, and repairs what can be repaired. Both may run while others upload, switch and delete."""
 
     def __init__(self, manifest: Manifest, store: VectorStore, blobs: BlobStore):
         self._manifest = manifest
         self._store = store
         self._blobs = blobs
+        self._one_at_a_time = asyncio.Lock()
 
     async def check(self, *, orphan_age_s: float = ORPHAN_BLOB_AGE_S) -> Consistency:
-        """Look only. A blob without a version counts once it is older than `orphan_age_s`."""
-        expected, live = await self._manifest.expected_points(), await self._manifest.live_versions()
-        found = await self._store.count_versions()
-        needed = await self._manifest.referenced_blobs()
-        stored = dict(await self._blobs.list())
-        return Consistency(
-            documents=len(expected),
-            points=sum(found.values()),
-            incomplete_versions=tuple(
-                sorted(key for key, chunks in expected.items() if found.get(key, 0) != chunks)
-            ),
-            orphan_versions=tuple(sorted(found.keys() - live)),
-            missing_blobs=tuple(
-                sorted(sha for sha, visible in needed.items() if visible and sha not in stored)
-            ),
-            orphan_blobs=tuple(
-                sorted(sha for sha, age_s in stored.items() if sha not in needed and age_s >= orphan_age_s)
-            ),
-        )
+        """Look only. A blob without a version counts once it is older than `orphan_age_s`. Raises
+        EngineUnavailable."""
+        async with self._one_at_a_time:
+            return await self._compare(orphan_age_s)
+
+    async def repair(self) -> Consistency:
+        """Compare and repair now; returns what was found. What is to be indexed again waits in the queue then. Raises
+        EngineUnavailable."""
+        async with self._one_at_a_time:
+            found = await self._compare(ORPHAN_BLOB_AGE_S)
+            if not found.is_consistent:
+                await self._repair(found)
+        return found
 
     async def recover(self) -> Consistency:
         """At start-up, before any work: interrupted jobs back to the queue, then repair. Returns what was found."""
         requeued, poisoned = await self._manifest.recover(max_attempts=MAX_STRIKES)
         if requeued or poisoned:
             log.info("interrupted jobs recovered", extra={"requeued": requeued, "poisoned": poisoned})
-        found = await self.check(orphan_age_s=0.0)  # nobody uploads yet
+        found = await self._compare(orphan_age_s=0.0)  # nobody uploads yet
         if not found.is_consistent:
             await self._repair(found)
         return found
 
-    async def _repair(self, found: Consistency) -> None:
-        log.warning(
-            "manifest, blobs and vectors disagree; repairing",
-            extra={
-                "incomplete_versions": len(found.incomplete_versions),
-                "orphan_versions": len(found.orphan_versions),
-                "orphan_blobs": len(found.orphan_blobs),
-            },
-        )
-        crash_point("repair.before")
-        await self._store.delete_versions(found.orphan_versions)
-        crash_point("repair.points_deleted")
-        for key in found.incomplete_versions:
-            await self._manifest.repair_version(key)
-        await self._delete_orphans(found.orphan_blobs)
-        crash_point("repair.after")
-        if found.missing_blobs:
-            log.error(
-                "originals are missing and cannot be repaired", extra={"sha256": list(found.missing_blobs)}
-            )
+    async def last_repair(self) -> Repair | None:
+        """The last one that found something to do, of this or an earlier run."""
+        stored = await self._manifest.get_property(LAST_REPAIR)
+        if stored is None:
+            return None
+        fields = orjson.loads(stored)
+        return Repair(**{**fields, "at": datetime.fromisoformat(fields["at"])})
 
-    async def _delete_orphans(self, hashes: Sequence[str]) -> None:
-        for sha256 in hashes:
-            try:
-                await self._blobs.delete(sha256)
-            except Unavailable as error:
-                log.warning("an orphan cannot be removed", extra={"sha256": sha256, "reason": error.message})
+    async def _compare(self, orphan_age_s: float) -> Consistency:
+        """What should be there is asked before and after what is there: a version counts only if it was visible all
+        the while, and points or bytes are orphans only if nothing has come to need them since."""
+        before = await self._manifest.visible_contents()
+        points = await self._store.count_versions()
+        stored = dict(await self._blobs.list())
+        after = await self._manifest.visible_contents()
+        live, needed = await self._manifest.live_versions(), await self._manifest.referenced_blobs()
+        visible = {key: content for key, content in after.items() if key in before}
+        return Consistency(
+            documents=len(after),
+            points=sum(points.values()),
+            incomplete_versions=_where(visible, lambda key, content: points.get(key, 0) != content.chunks),
+            orphan_versions=tuple(sorted(points.keys() - live)),
+            missing_originals=_where(visible, lambda _, content: content.sha256 not in stored),
+            missing_texts=_where(
+                visible,
+                lambda _, content: content.text_sha256 is not None and content.text_sha256 not in stored,
+            ),
+            orphan_blobs=tuple(
+                sorted(sha for sha, age_s in stored.items() if sha not in needed and age_s >= orphan_age_s)
+            ),
+        )
+
+    async def _repair(self, found: Consistency) -> None:
+        log.warning("manifest, blobs and vectors disagree; repairing", extra=_counts(found))
+        crash_point("repair.before")
+        points_deleted = await self._delete_points(found.orphan_versions)
+        crash_point("repair.points_deleted")
+        for key in found.repairable_versions:
+            await self._manifest.repair_version(key)
+        blobs_deleted = await self._delete_blobs(found.orphan_blobs)
+        crash_point("repair.after")
+        if found.missing_originals:
+            log.error(
+                "originals are missing and cannot be repaired",
+                extra={"versions": list(found.missing_originals)},
+            )
+        repair = Repair(datetime.now(UTC), points_deleted, len(found.repairable_versions), blobs_deleted)
+        if repair.points_deleted or repair.versions_queued or repair.blobs_deleted:
+            await self._manifest.set_property(LAST_REPAIR, orjson.dumps(asdict(repair)).decode())
+
+    async def _delete_points(self, orphans: tuple[str, ...]) -> int:
+        """A version that is not live never comes to life, so asking once more cannot be too early."""
+        dead = set(orphans) - await self._manifest.live_versions()
+        return await self._store.delete_versions(sorted(dead)) if dead else 0
+
+    async def _delete_blobs(self, orphans: tuple[str, ...]) -> int:
+        """An upload of the same bytes may arrive now: the manifest's transaction keeps the two apart."""
+        return await self._manifest.delete_unreferenced(orphans, self._delete_blob) if orphans else 0
+
+    async def _delete_blob(self, sha256: str) -> bool:
+        try:
+            return await self._blobs.delete(sha256)
+        except Unavailable as error:
+            log.warning("an orphan cannot be removed", extra={"sha256": sha256, "reason": error.message})
+            return False
+
+
+def _where(
+    contents: Mapping[str, VersionContent], is_broken: Callable[[str, VersionContent], bool]
+) -> tuple[str, ...]:
+    return tuple(sorted(key for key, content in contents.items() if is_broken(key, content)))
+
+
+def _counts(found: Consistency) -> dict[str, int]:
+    return {name: len(value) for name, value in asdict(found).items() if isinstance(value, tuple)}

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import and_, delete, func, insert, select
 
-from ragstone.core.models import JobState, VersionState
+from ragstone.core.models import IngestTask, JobState, VersionContent, VersionState
 from ragstone.storage.database import AnyRow, Transaction
+from ragstone.storage.rows import TASKS, task_from
 from ragstone.storage.tables import documents, jobs, members, properties, versions
 
 _LIVE = documents.c.deleted_at.is_(None)
@@ -19,6 +20,25 @@ def expected_points(tx: Transaction) -> dict[str, int]:
     """See Manifest.expected_points."""
     found = tx.execute(_VERSIONS.add_columns(versions.c.chunks).where(_VISIBLE))
     return {f"{document_id}:{version}": chunks for document_id, version, chunks in found}
+
+
+def visible_contents(tx: Transaction) -> dict[str, VersionContent]:
+    """See Manifest.visible_contents."""
+    columns = (versions.c.chunks, versions.c.sha256, versions.c.text_sha256)
+    found = tx.execute(_VERSIONS.add_columns(*columns).where(_VISIBLE))
+    return {f"{document_id}:{version}": VersionContent(*content) for document_id, version, *content in found}
+
+
+def visible_task(tx: Transaction, document_version: str) -> IngestTask | None:
+    """See Manifest.visible_task."""
+    document_id, _, number = document_version.rpartition(":")
+    is_it = and_(
+        versions.c.document_id == document_id,
+        versions.c.version == int(number),
+        jobs.c.id == versions.c.job_id,
+    )
+    row = tx.execute(TASKS.where(is_it, _VISIBLE)).first()
+    return None if row is None else task_from(row)
 
 
 def live_versions(tx: Transaction) -> set[str]:

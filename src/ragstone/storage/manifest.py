@@ -35,6 +35,7 @@ from ragstone.core.models import (
     Scope,
     Stage,
     Version,
+    VersionContent,
     VersionEntry,
     VisibleDocument,
 )
@@ -341,17 +342,29 @@ class SqlManifest:
         self, target: PurgeTarget, points_deleted: int, delete_blob: Callable[[str], Awaitable[bool]]
     ) -> PurgeReceipt:
         """See the port."""
-
-        async def delete_blobs(hashes: Sequence[str]) -> int:
-            return sum([await delete_blob(sha256) for sha256 in hashes])
-
         return await self._database.write(
-            "purge", purges.finish_purge, target, points_deleted, delete_blobs=_from_thread(delete_blobs)
+            "purge", purges.finish_purge, target, points_deleted, delete_blobs=_one_by_one(delete_blob)
+        )
+
+    async def delete_unreferenced(
+        self, hashes: Sequence[str], delete_blob: Callable[[str], Awaitable[bool]]
+    ) -> int:
+        """See the port."""
+        return await self._database.write(
+            "purge", purges.delete_unreferenced, set(hashes), _one_by_one(delete_blob)
         )
 
     async def expected_points(self) -> dict[str, int]:
         """See the port."""
         return await self._database.scan(consistency.expected_points)
+
+    async def visible_contents(self) -> dict[str, VersionContent]:
+        """See the port."""
+        return await self._database.scan(consistency.visible_contents)
+
+    async def visible_task(self, document_version: str) -> IngestTask | None:
+        """See the port."""
+        return await self._database.read(consistency.visible_task, document_version)
 
     async def live_versions(self) -> set[str]:
         """See the port."""
@@ -396,6 +409,13 @@ class SqlManifest:
 
 def _probe(tx: Transaction) -> bool:
     return bool(tx.execute(text("SELECT 1")).scalar())
+
+
+def _one_by_one(delete_blob: Callable[[str], Awaitable[bool]]) -> Callable[[Sequence[str]], int]:
+    async def delete_blobs(hashes: Sequence[str]) -> int:
+        return sum([await delete_blob(sha256) for sha256 in hashes])
+
+    return _from_thread(delete_blobs)
 
 
 def _from_thread(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:

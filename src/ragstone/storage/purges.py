@@ -54,7 +54,7 @@ def finish_purge(
     """See Manifest.finish_purge. Bytes go before the commit: a crash between leaves the target to be purged again,
     and no upload can refer to them meanwhile."""
     drop = _drop_document(tx, target) if target.version is None else _retain_newest(tx, target)
-    blobs_deleted = _delete_unreferenced(tx, drop, delete_blobs)
+    blobs_deleted = delete_unreferenced(tx, drop, delete_blobs)
     tx.execute(delete(jobs).where(jobs.c.expires_at <= tx.now))
     return PurgeReceipt(
         document_id=target.document_id,
@@ -153,7 +153,7 @@ def _beyond_kept(tx: Transaction, document_id: str) -> list[int]:
     ]
 
 
-def _delete_unreferenced(tx: Transaction, hashes: set[str], delete_blobs: DeleteBlobs) -> int:
+def delete_unreferenced(tx: Transaction, hashes: set[str], delete_blobs: DeleteBlobs) -> int:
     """Delete those of `hashes` that no version of any tenant refers to; returns how many blobs went."""
     if not hashes:
         return 0

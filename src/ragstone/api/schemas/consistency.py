@@ -1,0 +1,28 @@
+"""Replies on whether the parts of the data directory agree."""
+
+from pydantic import Field
+
+from ragstone.api.schemas.base import ReplyModel, Time
+
+
+class RepairModel(ReplyModel):
+    """The last repair that found something to do."""
+
+    at: Time
+    points_deleted: int
+    versions_queued: int = Field(description="Versions that were queued to be indexed again.")
+    blobs_deleted: int
+
+
+class ConsistencyReply(ReplyModel):
+    """Counts, and what differs. Versions are named `<document id>:<version>`."""
+
+    is_consistent: bool
+    documents: int = Field(description="Documents with a visible version.")
+    points: int
+    incomplete_versions: tuple[str, ...] = Field(description="Visible versions that lack points.")
+    orphan_versions: tuple[str, ...] = Field(description="Versions with points that should have none.")
+    missing_originals: tuple[str, ...] = Field(description="Visible versions whose original is gone.")
+    missing_texts: tuple[str, ...] = Field(description="Visible versions whose extracted text is gone.")
+    orphan_blobs: tuple[str, ...] = Field(description="SHA-256 of stored bytes that nothing refers to.")
+    last_repair: RepairModel | None
