@@ -119,11 +119,11 @@ class MemoryStore:
             if point.payload["tenant_id"] == scope.tenant_id and point.payload["embedding_key"] in keys
         }
 
-    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+    async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port."""
         self._require_up()
-        for point in list(self._select(scope, None, list(payloads))):
-            self.points[point.id] = replace(point, payload=payloads[point.id])
+        for point in list(self._select(scope, None, ids)):
+            self.points[point.id] = replace(point, payload={**point.payload, **fields})
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""

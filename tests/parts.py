@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragstone.bootstrap import Adapters, Container, _start_services
+from ragstone.bootstrap import Adapters, Container, Successor, _start_services
 from ragstone.config.settings import load_settings
 from ragstone.core.errors import NoText
 from ragstone.core.models import (
@@ -141,9 +141,11 @@ async def open_world(
     llm: LLM | None = None,
     reader: ParagraphReader | None = None,
     settings: Mapping[str, Any] | None = None,
+    successor: Successor | None = None,
+    can_embed: bool = True,
 ) -> AsyncIterator[World]:
     """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end. `llm`
-    answers where it is given."""
+    answers where it is given. Documents are copied to `successor`, if there is one."""
     store, reader, embedder = store or MemoryStore(), reader or ParagraphReader(), WordEmbedder()
     configured = load_settings(data_dir=folder, **(settings or {}))
     async with AsyncExitStack() as stack:
@@ -153,6 +155,8 @@ async def open_world(
         stack.push_async_callback(manifest.close)
         blobs = FileBlobStore(folder / "blobs")
         answering = {"fake": llm, "extractive": ExtractiveLLM()} if llm else {"extractive": ExtractiveLLM()}
-        adapters = Adapters(embedder, WordEncoder(), store, manifest, blobs, reader, answering)
+        adapters = Adapters(
+            embedder, WordEncoder(), store, manifest, blobs, reader, answering, can_embed, successor
+        )
         container = await _start_services(configured, directory, adapters, stack)
         yield World(container, store, reader, embedder, blobs)

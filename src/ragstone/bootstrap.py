@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from ragstone.config.settings import Settings
-from ragstone.core.errors import FingerprintChanged
 from ragstone.core.ports import (
     LLM,
     BackupFolder,
@@ -39,29 +39,31 @@ from ragstone.services.jobs import JobService
 from ragstone.services.payloads import PayloadWriter
 from ragstone.services.purging import Purger
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
+from ragstone.services.reindexing import Reindexing
+from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
 from ragstone.storage.backup_folder import FilledFolder
-from ragstone.storage.data_directory import (
-    BLOBS_FOLDER,
-    MANIFEST_FILE,
-    DataDirectory,
-    command_line,
-    vectors_path,
-)
+from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
+from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_vectors, remove_collection
 
 log = logging.getLogger(__name__)
 
 # provider → factory; a provider's library loads only when it is chosen
-EMBEDDERS = {
-    "minilm": "ragstone.embeddings.minilm:MiniLMEmbedder",
-    "openai": "ragstone.embeddings.openai:OpenAIEmbedder",
-}
 LLMS = {
     "extractive": "ragstone.llms.extractive:ExtractiveLLM",
     "openai": "ragstone.llms.openai:OpenAILLM",
     "aisuite": "ragstone.llms.aisuite:AisuiteLLM",
 }
 CHUNKER = "ragstone.chunking.structural:build_chunker"
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What takes the place of embedder and store once all documents are in it; `retire` then frees the old ones."""
+
+    embedder: Embedder
+    store: VectorStore
+    retire: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Adapters:
     reader: DocumentReader
     llms: Mapping[str, LLM]
     """By provider, the default first."""
+    can_embed: bool = True
+    """Whether `embedder` is there; if not, documents wait for `successor`."""
+    successor: Successor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ class Container:
     health: HealthService
     consistency: ConsistencyService
     backups: BackupService
+    reindexing: Reindexing | None
+    """Where the configured embedder is not yet the one that serves."""
     dependencies: tuple[Dependency, ...]
     """What requests depend on, for the metrics."""
     repaired: Consistency
@@ -100,19 +107,20 @@ class Container:
 
 @asynccontextmanager
 async def build_container(
-    settings: Settings, *, embedder: Embedder | None = None
+    settings: Settings, *, embedder: Embedder | None = None, reindex: bool = False
 ) -> AsyncIterator[Container]:
     """Hold the data directory, open all parts, repair what a crash left, start the background work; close all in
-    reverse. `embedder` replaces the configured one. Raises StartupError kinds."""
+    reverse. `embedder` replaces the configured one. `reindex`: where the data were embedded with another
+    configuration, serve them as they are and index them anew beside. Raises StartupError kinds."""
     async with AsyncExitStack() as stack:
         directory = DataDirectory.open(settings.data_dir, command=command_line())
         stack.callback(directory.close)
-        adapters = await open_adapters(settings, stack, embedder)
+        adapters = await open_adapters(settings, stack, embedder, reindex=reindex)
         yield await _start_services(settings, directory, adapters, stack)
 
 
 async def open_adapters(
-    settings: Settings, stack: AsyncExitStack, embedder: Embedder | None = None
+    settings: Settings, stack: AsyncExitStack, embedder: Embedder | None = None, *, reindex: bool = False
 ) -> Adapters:
     """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known."""
     from ragstone.embeddings.bm25 import Bm25Encoder
@@ -133,12 +141,34 @@ async def open_adapters(
         for llm in answering.values():
             stack.push_async_callback(llm.close)
     sparse_encoder = Bm25Encoder()
-    store = await _open_store(folder, manifest, found, sparse_encoder)
-    stack.push_async_callback(store.close)
+    vectors = await open_vectors(settings, manifest, found, sparse_encoder, stack, reindex=reindex)
     reader = WorkerPool(CHUNKER, workers=settings.parse_workers, limits=Limits(**settings.parse_limits()))
     stack.push_async_callback(reader.close)
     blobs = FileBlobStore(folder / BLOBS_FOLDER)
-    return Adapters(found, sparse_encoder, store, manifest, blobs, reader, answering)
+    return Adapters(
+        vectors.serving.embedder,
+        sparse_encoder,
+        vectors.serving.store,
+        manifest,
+        blobs,
+        reader,
+        answering,
+        can_embed=vectors.serving.can_embed,
+        successor=_successor(settings, vectors),
+    )
+
+
+def _successor(settings: Settings, vectors: OpenVectors) -> Successor | None:
+    serving, successor = vectors.serving, vectors.successor
+    if successor is None:
+        return None
+
+    async def retire() -> None:
+        await serving.embedder.close()
+        await serving.store.close()
+        await remove_collection(settings.data_dir, serving.space)
+
+    return Successor(successor.embedder, successor.store, retire)
 
 
 async def _load_embedder(settings: Settings, given: Embedder | None) -> Embedder:
@@ -153,28 +183,11 @@ def _build_llms(settings: Settings) -> dict[str, LLM]:
     return {name: load_object(LLMS[name])(**options) for name, options in settings.llm_options().items()}
 
 
-async def _open_store(
-    folder: Path, manifest: Manifest, embedder: Embedder, sparse_encoder: SparseEncoder
-) -> VectorStore:
-    from ragstone.vectorstores.edge import EdgeVectorStore
-
-    fingerprint = f"{embedder.fingerprint} {sparse_encoder.fingerprint}"
-    known = await manifest.get_property("embedding_fingerprint")
-    if known is not None and known != fingerprint:
-        raise FingerprintChanged(
-            f"the documents in {folder} were embedded as '{known}', now '{fingerprint}' is configured; "
-            "go back to the old configuration, or ingest the documents into a new RAGSTONE_DATA_DIR"
-        )
-    await manifest.set_property("embedding_fingerprint", fingerprint)
-    return await EdgeVectorStore.open(vectors_path(folder, fingerprint), dimension=embedder.dimension)
-
-
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
-    manifest, store, blobs = adapters.manifest, adapters.store, adapters.blobs
-    consistency = ConsistencyService(manifest, store, blobs)
-    repaired = await consistency.recover()
+    manifest, blobs, successor = adapters.manifest, adapters.blobs, adapters.successor
+    store = ServingStore(adapters.store, building=None if successor is None else successor.store)
     vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
     embedding = _embedding_dependency(settings, vendors)
     searching = Dependency(
@@ -187,9 +200,8 @@ async def _start_services(
         name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
         for name, llm in adapters.llms.items()
     }
-    parts = IngestParts(
-        adapters.reader, adapters.embedder, adapters.sparse_encoder, store, blobs, manifest, embedding, detect
-    )
+    parts = PartsBuilder(adapters, searching)
+    serving = embedding if successor is None else _former_dependency(vendors)
 
     def after_switch() -> None:
         """Replaced versions wait for their purge, versions given back and parts for their turn, changed words for
@@ -202,19 +214,33 @@ async def _start_services(
         return FilledFolder(path, data_dir=settings.data_dir, directory_id=directory_id)
 
     switch = VersionSwitch(store, manifest, switched=after_switch)
-    queue = InProcessQueue(manifest, IngestService(parts, manifest, switch).run)
+    ingest = IngestService(parts.ingesting(adapters.embedder, adapters.store, serving), manifest, switch)
+    queue = InProcessQueue(manifest, ingest.run)
     purger = Purger(store, manifest, blobs, queue)
     payloads = PayloadWriter(store, manifest)
-    for worker in (
-        purger,
-        payloads,
-        switch,
-        queue,
-    ):  # stopped in reverse: no new work, then the last switch, then purges
-        worker.start()
-        stack.push_async_callback(worker.stop)
-    retrieval = RetrievalParts(
-        adapters.embedder, adapters.sparse_encoder, Index(store, manifest), embedding, searching
+    query = QueryService(
+        parts.retrieval(adapters.embedder, adapters.store, serving),
+        answerers,
+        fallback=ExtractiveLLM(),
+        limits=_query_limits(settings),
+        defaults=AnswerDefaults(settings.llm_temperature, settings.llm_max_tokens),
+        link_hosts=frozenset(settings.link_hosts),
+    )
+    consistency = ConsistencyService(manifest, store, blobs, queued=queue.wake)
+    repaired = await consistency.recover()
+    reindexing = None
+    if successor is not None:
+
+        def adopt() -> asyncio.Event:
+            """In one step of the event loop, so that nothing begins with one half of each."""
+            store.adopt()
+            ingest.use(parts.ingesting(successor.embedder, successor.store, embedding))
+            return query.use(parts.retrieval(successor.embedder, successor.store, embedding))
+
+        copied = parts.ingesting(successor.embedder, successor.store, embedding)
+        reindexing = Reindexing(copied, store, queue, switch, adopt=adopt, retire=successor.retire)
+    _start_workers(
+        stack, (purger, payloads, switch, queue, reindexing), without=() if adapters.can_embed else (queue,)
     )
     return Container(
         directory=directory,
@@ -223,17 +249,11 @@ async def _start_services(
         collections=CollectionService(manifest, purger),
         changes=ChangeService(manifest, blobs, queue, payloads, detect=detect),
         jobs=JobService(manifest, queue),
-        query=QueryService(
-            retrieval,
-            answerers,
-            fallback=ExtractiveLLM(),
-            limits=_query_limits(settings),
-            defaults=AnswerDefaults(settings.llm_temperature, settings.llm_max_tokens),
-            link_hosts=frozenset(settings.link_hosts),
-        ),
+        backups=BackupService(manifest, store, blobs, purger, new_folder=new_backup_folder),
+        query=query,
         health=HealthService(manifest, store, queue),
         consistency=consistency,
-        backups=BackupService(manifest, store, blobs, purger, new_folder=new_backup_folder),
+        reindexing=reindexing,
         dependencies=(
             embedding,
             searching,
@@ -241,6 +261,53 @@ async def _start_services(
         ),
         repaired=repaired,
     )
+
+
+class Worker(Protocol):
+    """What works in the background."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    async def stop(self) -> None:
+        """End in order, also where it never began."""
+        ...
+
+
+def _start_workers(
+    stack: AsyncExitStack, workers: Sequence[Worker | None], *, without: Sequence[Worker]
+) -> None:
+    """Stopped in reverse: no new work, then the last switch, then purges. Those in `without` are started by others."""
+    for worker in filter(None, workers):
+        if worker not in without:
+            worker.start()
+        stack.push_async_callback(worker.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class PartsBuilder:
+    """The parts of pipelines over one embedder and its collection."""
+
+    adapters: Adapters
+    searching: Dependency
+
+    def retrieval(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> RetrievalParts:
+        """For questions."""
+        index = Index(store, self.adapters.manifest)
+        return RetrievalParts(embedder, self.adapters.sparse_encoder, index, embedding, self.searching)
+
+    def ingesting(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> IngestParts:
+        """For documents."""
+        of = self.adapters
+        return IngestParts(
+            of.reader, embedder, of.sparse_encoder, store, of.blobs, of.manifest, embedding, detect
+        )
+
+
+def _former_dependency(vendors: RetryPolicy) -> Dependency:
+    """The embedder of the collection that is being replaced: where it fails, words must do, at once."""
+    return Dependency("embedding", replace(vendors, attempts=1, attempt_timeout_s=None), is_local=True)
 
 
 def _embedding_dependency(settings: Settings, vendors: RetryPolicy) -> Dependency:

@@ -41,6 +41,8 @@ ROUTES = {
     ("get", "/health/live"),
     ("get", "/health/ready"),
     ("get", "/metrics"),
+    ("get", "/admin/consistency"),
+    ("post", "/admin/consistency"),
 }
 WITH_BODY = ["/query", "/search", "/documents", "/collections"]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,15 @@ LIGHT = (sys.executable, "-m", "tests.crash.light_server")
 class CrashServer:
     """`ragstone serve` in a process group of its own; `real` with the packaged encoder, as its user starts it."""
 
-    def __init__(self, data_dir: Path, *, crash_at: str | None = None, real: bool = False):
+    def __init__(
+        self, data_dir: Path, *, crash_at: str | None = None, real: bool = False, options: Sequence[str] = ()
+    ):
         environment = {**os.environ, "LOG_LEVEL": "WARNING"}
         environment.pop("CRASH_AT", None)
         if crash_at is not None:
             environment["CRASH_AT"] = crash_at
         self.process = subprocess.Popen(
-            [*REAL, str(data_dir)] if real else [*LIGHT, str(data_dir)],
+            [*(REAL if real else LIGHT), str(data_dir), *options],
             stderr=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
             stdout=subprocess.DEVNULL,

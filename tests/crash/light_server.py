@@ -1,6 +1,6 @@
 """`ragstone serve` with a hashing embedder and quick flushes: what is killed often should start and settle quickly."""
 
-import sys
+import argparse
 from pathlib import Path
 
 import uvloop
@@ -16,13 +16,17 @@ DIMENSION = 64
 switching.FLUSH_EVERY_S = 0.05
 
 
-async def main(data_dir: Path) -> None:
+async def main(data_dir: Path, *, dimension: int, reindex: bool) -> None:
     """Serve on a free port until SIGTERM."""
     settings = load_settings(data_dir=data_dir, port=0)
     configure_logging(level="WARNING", log_format="json")
-    async with build_container(settings, embedder=HashingEmbedder(DIMENSION)) as container:
+    async with build_container(settings, embedder=HashingEmbedder(dimension), reindex=reindex) as container:
         await serve_container(settings, container)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1])))
+    options = argparse.ArgumentParser()
+    options.add_argument("data_dir", type=Path)
+    options.add_argument("--dimension", type=int, default=DIMENSION)
+    options.add_argument("--reindex", action="store_true")
+    uvloop.run(main(**vars(options.parse_args())))

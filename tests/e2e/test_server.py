@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import re
 import signal
 import subprocess
@@ -125,7 +126,26 @@ class TestOwnership:
 
         assert result.exit_code == 0
         assert "vector_store" in result.output
+        assert "all agree" in result.output
         assert server.url in result.output
+
+    def test_the_doctor_repairs_through_the_server(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "200")
+        orphan = server.data_dir / "blobs" / "ab" / ("c" * 62)
+        orphan.parent.mkdir(exist_ok=True)
+        orphan.write_text("left behind")
+        os.utime(orphan, (0, 0))
+        where = ["--data-dir", str(server.data_dir)]
+
+        before = CliRunner().invoke(commands.app, ["doctor", *where])
+        after = CliRunner().invoke(commands.app, ["doctor", "--repair", *where])
+
+        assert (before.exit_code, after.exit_code) == (1, 0)
+        assert "ragstone doctor --repair" in before.output
+        assert "1 files deleted" in after.output
+        assert not orphan.exists()
 
 
 def request_head(path: str, *headers: str) -> bytes:

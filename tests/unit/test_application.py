@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from ragstone import bootstrap
+from ragstone import bootstrap, vector_opening
 from ragstone.api import main
 from ragstone.config.settings import load_settings
 from ragstone.storage.data_directory import owner_of
@@ -17,7 +17,7 @@ from ragstone.storage.data_directory import owner_of
 
 @pytest.fixture(autouse=True)
 def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    monkeypatch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -1,6 +1,7 @@
 """The `ragstone` command without a server: it opens the data directory itself."""
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import ragstone
-from ragstone import bootstrap
+from ragstone import vector_opening
 from ragstone.cli import commands, main
 from ragstone.cli.client import ApiClient
 from ragstone.cli.demo import demo_settings
@@ -36,7 +37,7 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    monkeypatch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
     monkeypatch.chdir(tmp_path)
 
 
@@ -161,7 +162,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         "# [red]Title[/red]\n\nThe [bold]zebra[/bold] runs [link=x]fast[/link].\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+        patch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
         assert run("ingest", str(folder), "--data-dir", str(folder / "data")).exit_code == 0
     return str(folder / "data")
 
@@ -262,6 +263,19 @@ class TestDoctor:
         assert result.exit_code == 1
         assert "disagree" in result.output
 
+    def test_repair_extracts_a_lost_text_again(self, docs: Path, tmp_path: Path) -> None:
+        (docs / "page.html").write_text("<h1>Owls</h1><p>Owls hoot at night.</p>")
+        run("ingest", str(docs))
+        text = b"Owls\n\nOwls hoot at night."
+        sha256 = hashlib.sha256(text).hexdigest()
+        (tmp_path / "ragstone-data" / "blobs" / sha256[:2] / sha256[2:]).unlink()
+
+        result = run("doctor", "--repair")
+
+        assert result.exit_code == 0, result.output
+        assert "1 versions indexed again" in result.output
+        assert "all agree" in result.output
+
 
 class TestRefusals:
     def test_a_second_opener_is_refused_with_a_sentence_that_names_the_first(
@@ -314,11 +328,11 @@ class TestRefusals:
     def test_another_encoder_over_existing_data_is_refused(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], filled: str
     ) -> None:
-        monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:other")
+        monkeypatch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:other")
 
         assert run_main(monkeypatch, "ask", "x", "--data-dir", filled) == 1
 
-        assert "RAGSTONE_DATA_DIR" in capsys.readouterr().err
+        assert "ragstone serve --reindex" in capsys.readouterr().err
 
 
 def other(*, precision: str) -> object:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ragstone import bootstrap
+from ragstone import vector_opening
 from ragstone.cli.ask import run_ask
 from ragstone.cli.failure import CommandFailed
 from ragstone.cli.ingest import run_ingest
@@ -49,7 +49,7 @@ async def at_rest(
     (folder / "refunds.md").write_text(REFUNDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(switching, "FLUSH_EVERY_S", 0.0)
-        patch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+        patch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
         settings = settings_for(folder, model)
         assert await run_ingest(settings, [folder / "refunds.md"], "default") == 0
         yield settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ragstone import bootstrap
+from ragstone import vector_opening
 from ragstone.config.settings import setting_names
 from ragstone.storage.data_directory import DataDirectory
 from tests.unit.test_cli import run, run_main
@@ -17,7 +17,7 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    monkeypatch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
     monkeypatch.chdir(tmp_path)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from ragstone import bootstrap
+from ragstone import vector_opening
 from ragstone.cli.serve import Server, run_server, tell_receivers
 from ragstone.config.settings import load_settings, setting_names
 from ragstone.storage.data_directory import owner_of
@@ -20,7 +20,7 @@ from tests.waiting import until
 
 @pytest.fixture(autouse=True)
 def _own_settings_and_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
+    monkeypatch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)
     root = logging.getLogger()

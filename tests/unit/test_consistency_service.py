@@ -3,12 +3,13 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ragstone.core.models import DEFAULT_TENANT, Chunk, DocumentStatus, ParsedDocument
+from ragstone.core.models import DEFAULT_TENANT, DocumentStatus, ReadDocument
 from ragstone.services import switching
 from ragstone.services.consistency import ORPHAN_BLOB_AGE_S
 from tests.memory_store import MemoryStore
@@ -112,11 +113,11 @@ class ShoutingReader(ParagraphReader):
     """Reads in upper case, so that a text is not its original."""
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None
-    ) -> tuple[ParsedDocument, list[Chunk]]:
+        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+    ) -> ReadDocument:
         """See the port."""
-        parsed, chunks = await super().read(path, media_type=media_type, title=title)
-        return replace(parsed, text=parsed.text.upper()), chunks
+        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool)
+        return replace(read, parsed=replace(read.parsed, text=read.parsed.text.upper()))
 
 
 async def test_a_text_lost_while_serving_is_extracted_again(tmp_path: Path) -> None:

@@ -66,11 +66,19 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0 picks one. [env: RAGSTONE_PORT]")
     ] = None,
     data_dir: DataDir = None,
+    *,
+    reindex: Annotated[
+        bool,
+        typer.Option(
+            "--reindex",
+            help="If another embedder is configured than the documents have: serve them and index them anew beside.",
+        ),
+    ] = False,
 ) -> None:
     """Start the API."""
     from ragstone.cli.serve import run_server
 
-    _run(run_server(_settings(host=host, port=port, data_dir=data_dir)))
+    _run(run_server(_settings(host=host, port=port, data_dir=data_dir), reindex=reindex))
 
 
 @app.command()

@@ -57,6 +57,7 @@ def _rows(health: dict[str, Any], found: dict[str, Any]) -> list[tuple[str, str]
         ("points", str(found["points"])),
         *((meaning, str(len(found[name]))) for name, meaning in DIFFERENCES.items()),
         ("last repair", _told(found["last_repair"])),
+        *_progress(found["reindexing"]),
         ("verdict", _verdict(found)),
     ]
 
@@ -68,6 +69,17 @@ def _told(repair: dict[str, Any] | None) -> str:
         f"{repair['at']}: {repair['points_deleted']} points deleted, {repair['versions_queued']} versions indexed"
         f" again, {repair['blobs_deleted']} files deleted"
     )
+
+
+def _progress(reindexing: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if reindexing is None:
+        return []
+    told = f"{reindexing['done']} of {reindexing['total']} documents"
+    if reindexing["left_out"]:
+        told += f", {len(reindexing['left_out'])} cannot be indexed"
+    if reindexing["waits_because"]:
+        told += f"; waits: {reindexing['waits_because']}"
+    return [("indexed anew", told)]
 
 
 def _verdict(found: dict[str, Any]) -> str:

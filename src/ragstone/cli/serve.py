@@ -45,14 +45,14 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def run_server(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises StartupError kinds."""
+async def run_server(settings: Settings, *, reindex: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; `reindex` as `build_container` has it. Raises StartupError kinds."""
     if not is_loopback(settings.host):
         raise InvalidSetting(
             f"RAGSTONE_HOST={settings.host} is not loopback; without API keys the server listens on loopback only"
         )
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-    async with build_container(settings) as container:
+    async with build_container(settings, reindex=reindex) as container:
         await serve_container(settings, container)
 
 

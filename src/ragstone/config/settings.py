@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -405,6 +406,25 @@ class Settings(BaseSettings):
             "inflated_bytes": self.parse_max_inflated_bytes,
             "ocr_languages": self.ocr_languages,
         }
+
+    def embedder_record(self) -> dict[str, Any]:
+        """`embedder_options` as they may be written down: without the key and what a URL may hold of one."""
+        options = {name: value for name, value in self.embedder_options().items() if name != "api_key"}
+        if url := options.get("base_url"):
+            parts = urlsplit(url)
+            options["base_url"] = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return options
+
+    def embedder_key(self, provider: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The key for an embedder that was configured earlier, if one is configured now for the same server."""
+        if provider == "minilm":
+            return {}
+        url = options.get("base_url")
+        if url == self.openai_base_url and self.embedding_base_url is None and self.embedding_api_key:
+            return {"api_key": _revealed(self.embedding_api_key)}
+        if url == self.embedding_base_url and url is not None:
+            return {"api_key": _revealed(self.embedding_api_key)}
+        return {"api_key": _revealed(self.openai_api_key) if url == self.openai_base_url else None}
 
     def receivers(self) -> tuple[str, ...]:
         """Where text is sent to: hosts, and vendors that are reached through aisuite."""

@@ -175,9 +175,9 @@ class VectorStore(Protocol):
         """For each embedding key that some point of the tenant (any collection) has: one such point, with vectors."""
         ...
 
-    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
-        """Point id → its new payload; vectors stay. Ids that are not there are left out. Searches see it when this
-        returns. Idempotent."""
+    async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
+        """Set these fields of the points' payloads; the others, and the vectors, stay. Ids that are not there are left
+        out. Searches see it when this returns. Idempotent."""
         ...
 
     async def delete(self, scope: Scope, where: Filter) -> int:
@@ -612,7 +612,7 @@ class BackupFolder(Protocol):
         """Where the copy of the manifest belongs."""
         ...
 
-    def vectors_path(self, fingerprint: str) -> Path:
+    def vectors_path(self, name: str) -> Path:
         """Where the vectors of an embedding fingerprint belong; its parent may be missing."""
         ...
 

@@ -85,7 +85,7 @@ async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
     for first in range(0, len(chunks), BATCH_CHUNKS):
         await progress.report(Stage.EMBED, first, len(chunks))
         batch = chunks[first : first + BATCH_CHUNKS]
-        points, known = await _embed(parts, task, batch, title, stopwatch)
+        points, known = await embed_chunks(parts, task, batch, title, stopwatch)
         reused += known
         with stopwatch.stage("index"):
             await parts.store.upsert(task.scope, points)
@@ -154,10 +154,15 @@ async def _store_content(parts: IngestParts, task: IngestTask, document: ReadDoc
         for child in document.children:
             await parts.blobs.put_file(child.path, child.sha256)
     finally:
-        for child in document.children:
-            child.path.unlink(missing_ok=True)
+        drop_children(document)
     crash_point("ingest.text_stored")
     return sha256
+
+
+def drop_children(document: ReadDocument) -> None:
+    """Remove the files of children that nobody took over."""
+    for child in document.children:
+        child.path.unlink(missing_ok=True)
 
 
 def _require_sense(task: IngestTask, document: ReadDocument) -> None:
@@ -178,7 +183,7 @@ async def _member(parts: IngestParts, child: SpooledChild) -> Member:
     return Member(child.filename, child.sha256, child.bytes, media_type)
 
 
-async def _embed(
+async def embed_chunks(
     parts: IngestParts, task: IngestTask, chunks: Sequence[Chunk], title: str, stopwatch: Stopwatch
 ) -> tuple[list[Point], int]:
     """Points of one batch, and how many vectors were taken over: only chunks that no stored point has an equal of are

@@ -32,7 +32,8 @@ class InProcessQueue:
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work, also again after `stop`."""
+        self._is_stopping = False
         self._loop = asyncio.create_task(self._work(), name="ingest queue")
 
     def wake(self) -> None:

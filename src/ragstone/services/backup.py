@@ -10,11 +10,12 @@ from uuid import uuid4
 
 from ragstone import __version__
 from ragstone.core.crash import crash_point
-from ragstone.core.errors import BackupFailed, BackupFolderRefused, BackupRunning
+from ragstone.core.errors import BackupFailed, BackupFolderRefused, BackupRunning, Unavailable
 from ragstone.core.models import Backup, ManifestCopy
 from ragstone.core.ports import BackupFolder, BlobStore, Manifest, VectorStore
 from ragstone.core.threads import in_low_thread, in_thread
 from ragstone.core.timing import Stopwatch
+from ragstone.services.embedding_space import SERVING, read_space
 from ragstone.services.purging import Purger
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class BackupService:
         self, folder: BackupFolder, directory_id: str, stopwatch: Stopwatch
     ) -> tuple[Backup, int]:
         """The manifest first: whatever it refers to is there already, and stays while nothing is purged."""
-        fingerprint = await self._manifest.get_property("embedding_fingerprint") or ""
+        fingerprint, name = await self._serving_collection()
         created_at = datetime.now(UTC)
         async with self._purger.held():
             with stopwatch.stage("backup_manifest"):
@@ -96,8 +97,10 @@ class BackupService:
                 added, missing = await self._place_blobs(folder, copied)
             crash_point("backup.blobs_placed")
             with stopwatch.stage("backup_vectors"):
-                await self._store.snapshot(folder.vectors_path(fingerprint))
+                await self._store.snapshot(folder.vectors_path(name))
             crash_point("backup.vectors_copied")
+        if (fingerprint, name) != await self._serving_collection():
+            raise Unavailable("a re-index switched to another collection meanwhile; back up again")
         return _record(copied, missing, directory_id, fingerprint, created_at), added
 
     async def _place_blobs(self, folder: BackupFolder, copied: ManifestCopy) -> tuple[int, set[str]]:
@@ -111,6 +114,11 @@ class BackupService:
             added += new
             missing.update(absent)
         return added, missing
+
+    async def _serving_collection(self) -> tuple[str, str]:
+        """Its fingerprint and its folder's name."""
+        space = await read_space(self._manifest, SERVING)
+        return ("", "") if space is None else (space.fingerprint, space.folder)
 
     async def _directory_id(self) -> str:
         """Made with the first backup; it keeps backups of two directories apart."""

@@ -72,10 +72,19 @@ class Repair:
 class ConsistencyService:
     """Compares, and repairs what can be repaired. Both may run while others upload, switch and delete."""
 
-    def __init__(self, manifest: Manifest, store: VectorStore, blobs: BlobStore):
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: VectorStore,
+        blobs: BlobStore,
+        *,
+        queued: Callable[[], None] = lambda: None,
+    ):
+        """`queued` is called when a repair has queued work."""
         self._manifest = manifest
         self._store = store
         self._blobs = blobs
+        self._queued = queued
         self._one_at_a_time = asyncio.Lock()
 
     async def check(self, *, orphan_age_s: float = ORPHAN_BLOB_AGE_S) -> Consistency:
@@ -142,6 +151,7 @@ class ConsistencyService:
         crash_point("repair.points_deleted")
         for key in found.repairable_versions:
             await self._manifest.repair_version(key)
+        self._queued()
         blobs_deleted = await self._delete_blobs(found.orphan_blobs)
         crash_point("repair.after")
         if found.missing_originals:

@@ -39,6 +39,10 @@ class IngestService:
         self._manifest = manifest
         self._switch = switch
 
+    def use(self, parts: IngestParts) -> None:
+        """For the tasks that begin from now on."""
+        self._parts = parts
+
     async def run(self, task: IngestTask) -> None:
         """Never raises for a failure of the job; a cancellation passes through."""
         try:

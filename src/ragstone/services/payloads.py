@@ -44,10 +44,8 @@ class PayloadWriter:
         for first in range(0, target.chunks, BATCH_POINTS):
             last = min(first + BATCH_POINTS, target.chunks)
             ids = [point_id(target.document_id, target.version, index) for index in range(first, last)]
-            stored = await self._store.retrieve(target.scope, ids)
-            changed = {"title": target.title, "metadata": dict(target.metadata)}
-            payloads = {point.id: {**point.payload, **changed} for point in stored}
-            await self._store.replace_payloads(target.scope, payloads)
+            fields = {"title": target.title, "metadata": dict(target.metadata)}
+            await self._store.update_payloads(target.scope, ids, fields)
         await self._store.flush()
         crash_point("payload.after_points")
         await self._manifest.finish_payload(target)

@@ -1,5 +1,6 @@
 """Questions: search, and answers as events."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ragstone.pipelines.retrieval import (
     retrieve_documents_streaming,
 )
 from ragstone.pipelines.searching import Search
+from ragstone.services.current import Current
 
 MAX_ACTIVE = 256  # searches at work, those for answers included: about two seconds of work on two cores
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
@@ -55,7 +57,7 @@ class QueryService:
         defaults: AnswerDefaults,
         link_hosts: frozenset[str] = frozenset(),
     ):
-        self._parts = parts
+        self._parts = Current(parts)
         self._answerers = answerers
         self._fallback = fallback
         self._limits = limits
@@ -64,13 +66,18 @@ class QueryService:
         self._active = _Places(MAX_ACTIVE, "searches are being worked on")
         self._open = _Places(MAX_OPEN, "answers are being written")
 
+    def use(self, parts: RetrievalParts) -> asyncio.Event:
+        """Requests that begin from now on use these; the event is set once the last one has ended that began with
+        others."""
+        return self._parts.replace(parts)
+
     async def search(
         self, search: Search, *, stopwatch: Stopwatch, timeout_s: float | None = None
     ) -> Retrieved:
         """Sources in order. Raises CollectionNotFound, DeadlineExceeded, Unavailable and ExternalServiceError kinds."""
         deadline = self._deadline(timeout_s)
-        with self._active.taken():
-            return await retrieve_documents(self._parts, search, deadline=deadline, stopwatch=stopwatch)
+        with self._active.taken(), self._parts.taken() as parts:
+            return await retrieve_documents(parts, search, deadline=deadline, stopwatch=stopwatch)
 
     async def answer(
         self,
@@ -109,9 +116,9 @@ class QueryService:
         self, ask: Ask, provider: str | None, patience: Patience, request_id: str, stopwatch: Stopwatch
     ) -> AsyncGenerator[AnswerEvent, None]:
         answerers = Answerers(self._chosen(provider, ask.model), self._fallback, self._link_hosts)
-        with self._open.taken(), self._active.taken() as searching:
+        with self._open.taken(), self._active.taken() as searching, self._parts.taken() as parts:
             events = retrieve_documents_streaming(
-                self._parts,
+                parts,
                 answerers,
                 ask,
                 patience=patience,

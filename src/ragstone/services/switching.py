@@ -43,6 +43,10 @@ class VersionSwitch:
         self._waiting.append(indexed)
         self._arrived.set()
 
+    async def settle(self) -> None:
+        """Switch what waits now."""
+        await self._switch_waiting()
+
     async def stop(self) -> None:
         """Finish the switch at hand, switch what waits, then end."""
         if self._loop is not None:

@@ -65,9 +65,9 @@ class FilledFolder:
         """See the port."""
         return self._state / MANIFEST_FILE
 
-    def vectors_path(self, fingerprint: str) -> Path:
+    def vectors_path(self, name: str) -> Path:
         """See the port."""
-        return vectors_path(self._state, fingerprint)
+        return vectors_path(self._state, name)
 
     def place_blobs(self, paths: Mapping[str, Path]) -> tuple[int, list[str]]:
         """See the port."""

@@ -1,7 +1,6 @@
 """The data directory: what lies where in it. It has one owner at a time; its lock file says who, and where to reach him."""
 
 import fcntl
-import hashlib
 import json
 import os
 import sys
@@ -17,9 +16,9 @@ BLOBS_FOLDER = "blobs"
 VECTORS_FOLDER = "vectors"
 
 
-def vectors_path(folder: Path, fingerprint: str) -> Path:
-    """One physical collection a fingerprint: vectors of two embedders or tokenizers never meet."""
-    return folder / VECTORS_FOLDER / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+def vectors_path(folder: Path, name: str) -> Path:
+    """Where the physical collection of this name lies, in a data directory or a backup of one."""
+    return folder / VECTORS_FOLDER / name
 
 
 @dataclass(frozen=True, slots=True)

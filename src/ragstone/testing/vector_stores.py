@@ -139,12 +139,11 @@ class InMemoryVectorStore:
             and (key := item.point.payload.get("embedding_key")) in wanted
         }
 
-    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+    async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port."""
-        for id_ in payloads.keys() & self._kept.keys():
-            kept = self._kept[id_]
-            if kept.scope == scope:
-                self._kept[id_] = _Kept(scope, replace(kept.point, payload=copy.deepcopy(payloads[id_])))
+        for item in self._select(scope, None, ids):
+            payload = {**item.point.payload, **copy.deepcopy(dict(fields))}
+            self._kept[item.point.id] = _Kept(scope, replace(item.point, payload=payload))
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""

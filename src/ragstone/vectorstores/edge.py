@@ -148,12 +148,14 @@ class EdgeVectorStore:
             )
         return found
 
-    async def replace_payloads(self, scope: Scope, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+    async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port. In small batches, between which queries are answered."""
-        ids = list(payloads)
         for rows in _slices(len(ids), BATCH_POINTS):
             await self._may_write.wait()
-            batch = [[ids[row], *pack_payload(scope.tenant_id, payloads[ids[row]])] for row in rows]
+            stored = await self.retrieve(scope, [ids[row] for row in rows])
+            batch = [
+                [point.id, *pack_payload(scope.tenant_id, {**point.payload, **fields})] for point in stored
+            ]
             await self._link.call("replace_payloads", scope.tenant_id, _key(scope), batch)
 
     async def delete(self, scope: Scope, where: Filter) -> int:

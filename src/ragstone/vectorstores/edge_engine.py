@@ -142,14 +142,12 @@ class Engine:
         return [points[0] if points else None for points in found]
 
     def replace_payloads(self, tenant_id: str, scope: str, payloads: Sequence[Sequence[Any]]) -> None:
-        """Each payload: a point's id, and what `upsert` takes after the vectors."""
+        """Each payload: the id of a point of this scope, and what `upsert` takes after the vectors."""
         self._is_still = False
         fixed = {"tenant_id": tenant_id, "scope": scope}
-        known = {id_ for id_, _, _ in self.retrieve(scope, [id_ for id_, *_ in payloads], with_vectors=False)}
-        self._written += len(known)
+        self._written += len(payloads)
         for id_, *rest in payloads:
-            if id_ in known:
-                self._shard.update(UpdateOperation.overwrite_payload([id_], to_payload(fixed, *rest)))
+            self._shard.update(UpdateOperation.overwrite_payload([id_], to_payload(fixed, *rest)))
 
     def delete(self, scope: str, where: Condition) -> int:
         """How many went."""

@@ -12,13 +12,13 @@ from ragstone.services.consistency import Consistency
 router = APIRouter(prefix="/admin/consistency", tags=["admin"])
 
 
-@router.get("", responses=error_responses(403, 503), summary="Compare manifest, originals and points")
+@router.get("", responses=error_responses(403, 422, 503), summary="Compare manifest, originals and points")
 async def get_consistency(services: Services) -> ConsistencyReply:
     """Looks only. Reads the whole index: some seconds at 100,000 chunks."""
     return await _reply(services, await services.consistency.check())
 
 
-@router.post("", responses=error_responses(403, 503), summary="Compare and repair")
+@router.post("", responses=error_responses(403, 422, 503), summary="Compare and repair")
 async def repair_consistency(services: Services) -> ConsistencyReply:
     """Shows what was found before the repair; `last_repair` says what was done. Safe while serving. Versions that are
     indexed again are whole once their jobs have ended."""
@@ -31,5 +31,6 @@ async def _reply(services: Services, found: Consistency) -> ConsistencyReply:
             **asdict(found),
             "is_consistent": found.is_consistent,
             "last_repair": await services.consistency.last_repair(),
+            "reindexing": services.reindexing.progress if services.reindexing else None,
         }
     )

@@ -14,6 +14,15 @@ class RepairModel(ReplyModel):
     blobs_deleted: int
 
 
+class ReindexModel(ReplyModel):
+    """How far the collection is that is built for the configured embedder."""
+
+    total: int = Field(description="Visible versions.")
+    done: int = Field(description="Those of them that the new collection holds.")
+    left_out: dict[str, str] = Field(description="Versions that it cannot hold, each with the reason's code.")
+    waits_because: str | None = Field(description="Why it does not go on; it tries again by itself.")
+
+
 class ConsistencyReply(ReplyModel):
     """Counts, and what differs. Versions are named `<document id>:<version>`."""
 
@@ -26,3 +35,4 @@ class ConsistencyReply(ReplyModel):
     missing_texts: tuple[str, ...] = Field(description="Visible versions whose extracted text is gone.")
     orphan_blobs: tuple[str, ...] = Field(description="SHA-256 of stored bytes that nothing refers to.")
     last_repair: RepairModel | None
+    reindexing: ReindexModel | None = Field(description="Null unless documents are being indexed anew.")

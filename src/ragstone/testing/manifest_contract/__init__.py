@@ -7,6 +7,7 @@ from ragstone.testing.manifest_contract.deletes import DeletePromises
 from ragstone.testing.manifest_contract.jobs import JobPromises
 from ragstone.testing.manifest_contract.lists import ListPromises
 from ragstone.testing.manifest_contract.purges import PurgePromises
+from ragstone.testing.manifest_contract.repairs import RepairPromises
 from ragstone.testing.manifest_contract.uploads import UploadPromises
 from ragstone.testing.manifest_contract.versions import VersionPromises
 
@@ -19,6 +20,7 @@ class ManifestContract(
     JobPromises,
     DeletePromises,
     PurgePromises,
+    RepairPromises,
     CollectionPromises,
     ListPromises,
 ):

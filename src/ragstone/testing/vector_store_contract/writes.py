@@ -53,16 +53,16 @@ class WritePromises:
         await store.upsert(scope, [])
         assert await store.count(scope) == 0
 
-    async def test_a_replaced_payload_is_found_by_its_new_values_alone(self, store: VectorStore) -> None:
-        """Vectors, and the points beside it, stay as they are; a point of another scope is not touched."""
+    async def test_an_updated_payload_is_found_by_its_new_values_alone(self, store: VectorStore) -> None:
+        """Other fields, vectors, and the points beside it stay; a point of another scope is not touched."""
         scope, stored, other = fresh_scope(), point("red fox", title="Old"), point("red dog", title="Old")
         await store.upsert(scope, [stored, other])
         before = await store.search_hybrid(scope, axis(1), tokens("red"), limit=5)
-        changed = {**stored.payload, "title": "New", "metadata": {"year": 2021}}
-        await store.replace_payloads(scope, {stored.id: changed, str(uuid.uuid4()): changed})
-        await store.replace_payloads(fresh_scope(), {other.id: changed})
+        fields = {"title": "New", "metadata": {"year": 2021}}
+        await store.update_payloads(scope, [stored.id, str(uuid.uuid4())], fields)
+        await store.update_payloads(fresh_scope(), [other.id], fields)
         found = await store.find(scope, Leaf("title", "eq", "New"), limit=5)
-        assert [(hit.id, hit.payload) for hit in found] == [(stored.id, changed)]
+        assert [(hit.id, hit.payload) for hit in found] == [(stored.id, {**stored.payload, **fields})]
         assert await store.count(scope, Leaf("metadata.year", "gt", 2020)) == 1
         assert await store.count(scope, Leaf("title", "eq", "Old")) == 1
         assert await store.search_hybrid(scope, axis(1), tokens("red"), limit=5) == before
