@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from ragstone.cli.failure import CommandFailed
+from ragstone.cli.failure import CommandFailed, Refused, ServerSilent
 from ragstone.config.settings import Settings
 from ragstone.core.errors import DataDirectoryInUse
 from ragstone.storage.data_directory import owner_of
@@ -22,11 +22,11 @@ class ApiClient:
         self._http = http
 
     async def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """Raises CommandFailed."""
+        """Raises Refused, ServerSilent."""
         try:
             response = await self._http.request(method, path, **request)
         except httpx2.TransportError as error:
-            raise CommandFailed(f"the server at {self._http.base_url} does not answer") from error
+            raise ServerSilent(f"the server at {self._http.base_url} does not answer") from error
         return _content_of(response)
 
     async def stream(
@@ -85,11 +85,25 @@ async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
 
 
 def _content_of(response: httpx2.Response) -> dict[str, Any]:
-    body: dict[str, Any] = response.json()
+    try:
+        body: dict[str, Any] = response.json()
+    except ValueError as error:  # of something between the server and us
+        raise ServerSilent(
+            f"{response.url} answers {response.status_code} with what is no JSON"
+        ) from error
     if response.is_error and "error" in body:
-        wait = response.headers.get("retry-after")
-        raise CommandFailed(_sentence(body["error"]), retry_after_s=None if wait is None else float(wait))
+        raise _refusal(response, body["error"])
     return body
+
+
+def _refusal(response: httpx2.Response, error: dict[str, Any]) -> Refused:
+    wait = response.headers.get("retry-after")
+    return Refused(
+        error["code"],
+        error["message"],
+        status=response.status_code,
+        retry_after_s=None if wait is None else float(wait),
+    )
 
 
 def _sentence(error: dict[str, Any]) -> str:

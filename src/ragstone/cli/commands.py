@@ -86,12 +86,15 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files and folders; folders are walked.")],
     collection: CollectionOption = None,
     data_dir: DataDir = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")] = False,
 ) -> None:
-    """Upload files and wait until each is searchable, or known to have failed."""
+    """Upload files and wait until each is searchable, or known to have failed. Stopped and run again, it goes on."""
     from ragstone.cli.ingest import run_ingest
 
-    failed = _run(run_ingest(_settings(data_dir=data_dir), paths, collection or "default"))
-    raise typer.Exit(1 if failed else 0)
+    settings = _settings(data_dir=data_dir)
+    tally = _run(run_ingest(settings, paths, collection or "default", as_json=as_json))
+    raise typer.Exit(0 if tally.is_success else 1)
 
 
 @app.command()

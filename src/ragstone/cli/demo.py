@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 
 import ragstone
 from ragstone.bootstrap import Container, build_container
-from ragstone.cli.ingest import POLL_S, files_below, progress_bar
+from ragstone.cli.local_files import find_files
 from ragstone.cli.render import print_outcome, print_piece
 from ragstone.config.settings import Settings, load_settings
 from ragstone.core.answers import Answer, apply
@@ -27,6 +28,7 @@ QUESTIONS = (
     "What makes a deleted document invisible?",
 )
 UNANSWERABLE = "Who won the football world cup in 1998?"
+POLL_S = 0.2
 NEXT = (
     ("ragstone serve", "start the API on http://127.0.0.1:8000 (documentation at /docs)"),
     ("ragstone ingest PATH…", "put your own files in"),
@@ -64,21 +66,19 @@ def documentation() -> list[Path]:
     package = Path(ragstone.__file__).parent
     for folder in (package / "_docs", package.parents[1] / "docs"):
         if folder.is_dir():
-            return sorted(path for path in files_below([folder]) if path.suffix in {".md", ".html", ".txt"})
+            files = find_files([folder]).files
+            return [file.path for file in files if file.path.suffix in {".md", ".html", ".txt"}]
     raise StartupError("the documentation that the demo reads was not installed with the package")
 
 
 async def _ingest(console: Console, container: Container, files: Sequence[Path]) -> None:
-    with progress_bar(console) as bar:
-        task = bar.add_task(f"ingesting {len(files)} documents", total=len(files))
-        jobs = [await _upload(container, path) for path in files]
-        for job_id in jobs:
-            while (await container.manifest.get_job(DEFAULT_TENANT, job_id)).state in (
-                JobState.QUEUED,
-                JobState.RUNNING,
-            ):
-                await asyncio.sleep(POLL_S)
-            bar.advance(task)
+    jobs = [await _upload(container, path) for path in files]
+    for job_id in track(jobs, f"ingesting {len(files)} documents", console=console):
+        while (await container.manifest.get_job(DEFAULT_TENANT, job_id)).state in (
+            JobState.QUEUED,
+            JobState.RUNNING,
+        ):
+            await asyncio.sleep(POLL_S)
 
 
 async def _upload(container: Container, path: Path) -> str:

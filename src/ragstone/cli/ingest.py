@@ -1,128 +1,176 @@
-"""`ingest`: upload files, follow their jobs, sum up the failures."""
+"""`ingest`: make the documents equal to the files, follow the work, sum up what failed. Run again, it goes on: what the
+server knows decides what is still to do, so nothing is remembered on this side."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ragstone.cli.client import ApiClient, open_client
-from ragstone.cli.failure import CommandFailed
-from ragstone.cli.render import table_of
+from ragstone.cli.client import open_client
+from ragstone.cli.failure import CommandFailed, Refused
+from ragstone.cli.following import Document, Follower, batches, is_settled, listed
+from ragstone.cli.local_files import FileChanged, Findings, LocalFile, SteadyFile, find_files, has_content
+from ragstone.cli.patience import PatientClient
+from ragstone.cli.progress import shown_progress
+from ragstone.cli.render import print_tally
+from ragstone.cli.tally import FileFailure, Kind, Tally
 from ragstone.config.settings import Settings
 
-POLL_S = 0.2
-FINAL = frozenset({"succeeded", "failed", "cancelled"})
+READ_AT_ONCE = 4  # so that a large file does not hold up small ones; the encoder is what limits, not the sending
+AHEAD = 1_000  # files that may be sent and not settled yet: always enough to work on, little to keep in memory
+ATTEMPTS = 3  # at a file that changes while it is sent
+INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file; `problem` is None when it is searchable."""
-
-    path: Path
-    problem: str | None
-    already_there: bool = False
-
-
-async def run_ingest(settings: Settings, paths: Sequence[Path], collection: str) -> int:
-    """Upload and wait; returns how many failed."""
-    files = sorted(set(files_below(paths)))
-    console = Console()
-    async with open_client(settings) as client:
-        with progress_bar(console) as bar:
-            task = bar.add_task("ingesting", total=len(files))
-            outcomes = []
-            async for outcome in _ingest_all(client, files, collection):
-                outcomes.append(outcome)
-                bar.advance(task)
-    return _sum_up(console, outcomes)
-
-
-def files_below(paths: Sequence[Path]) -> Iterator[Path]:
-    """Every regular file, hidden ones and links left out."""
-    for path in paths:
-        if path.is_file():
-            yield path
-            continue
-        for found in path.rglob("*"):
-            hidden = any(part.startswith(".") for part in found.relative_to(path).parts)
-            if found.is_file() and not found.is_symlink() and not hidden:
-                yield found
+async def run_ingest(
+    settings: Settings, paths: Sequence[Path], collection: str, *, as_json: bool = False
+) -> Tally:
+    """Ingest and report. Raises CommandFailed where no file can be; what was done is reported all the same."""
+    found = await asyncio.to_thread(find_files, paths, but_not=settings.data_dir)
+    tally = tally_of(found)
+    console = Console(stderr=as_json)
+    try:
+        async with open_client(settings) as client:
+            api = PatientClient(client, say=tally.wait_for)
+            async with shown_progress(console, tally):
+                await ingest_files(api, found.files, collection, tally)
+    except asyncio.CancelledError:
+        tally.stopped = INTERRUPTED
+        raise
+    except CommandFailed as error:
+        tally.stopped = error.message
+        raise
+    finally:
+        _report(console, tally, as_json=as_json)
+    return tally
 
 
-def progress_bar(console: Console) -> Progress:
-    """The bar that `ingest` and `demo` show."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
+def tally_of(found: Findings) -> Tally:
+    """Nothing done yet; what could not be looked at has failed."""
+    failures = [FileFailure(source, *_problem(error)) for source, error in found.unreadable]
+    return Tally(len(found.files) + len(failures), failures=failures, left_out=found.left_out)
 
 
-async def _ingest_all(client: ApiClient, files: Sequence[Path], collection: str) -> Any:
-    """Uploads run ahead of the jobs; an outcome comes when its job has ended."""
-    waiting: list[tuple[Path, str]] = []
-    for path in files:
-        outcome, job_id = await _upload(client, path, collection)
-        if job_id is not None:
-            waiting.append((path, job_id))
-        else:
-            yield outcome
-    for path, job_id in waiting:
-        yield await _follow(client, path, job_id)
+async def ingest_files(
+    api: PatientClient, files: Sequence[LocalFile], collection: str, tally: Tally
+) -> None:
+    """Bring every file to an outcome in the tally. Raises CommandFailed."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            ingest = Ingest(api, collection, tally, tasks)
+            await ingest.start(files)
+    except* CommandFailed as group:
+        raise _first(group) from group
 
 
-async def _upload(client: ApiClient, path: Path, collection: str) -> tuple[Outcome, str | None]:
-    """While the queue is full, wait: the server works it off."""
-    while True:
+class Ingest:
+    """Each file is a task of `tasks`, a bounded number of them at a time."""
+
+    def __init__(self, api: PatientClient, collection: str, tally: Tally, tasks: asyncio.TaskGroup):
+        self._api = api
+        self._collection = collection
+        self._tally = tally
+        self._tasks = tasks
+        self._follower = Follower(api, collection, tasks)
+        self._room = asyncio.Semaphore(AHEAD)
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
+
+    async def start(self, files: Sequence[LocalFile]) -> None:
+        """Start all of them, asking batch by batch what the server knows. Raises Refused, ServerSilent."""
+        by_source = {file.source: file for file in files}
+        for sources in batches(by_source):
+            known = {
+                item["source"]: item for item in await listed(self._api, self._collection, "source", sources)
+            }
+            for source in sources:
+                await self._room.acquire()
+                task = self._tasks.create_task(self._ingest(by_source[source], known.get(source)))
+                task.add_done_callback(lambda _: self._room.release())
+
+    async def _ingest(self, file: LocalFile, known: Document | None) -> None:
         try:
-            reply = await _send(client, path, collection)
-        except CommandFailed as error:
-            if error.retry_after_s is None:
-                return Outcome(path, error.message), None
-            await asyncio.sleep(error.retry_after_s)
+            outcome = await self._outcome(file, known)
+        except Refused as error:
+            outcome = FileFailure(file.source, error.code, error.problem)
+        except FileChanged:
+            outcome = FileFailure(file.source, "file_changed", "the file was written to while it was sent")
         except OSError as error:
-            return Outcome(path, str(error)), None
+            outcome = FileFailure(file.source, *_problem(error))
+        if isinstance(outcome, Kind):
+            self._tally.searchable[outcome] += 1
         else:
-            job = reply["job"]
-            return Outcome(path, None, already_there=True), None if job is None else job["id"]
+            self._tally.failures.append(outcome)
+
+    async def _outcome(self, file: LocalFile, known: Document | None) -> Kind | FileFailure:
+        """What is in work from before is followed first; then only what differs is sent."""
+        kind = Kind.CHANGED if known is not None and known["status"] == "ready" else Kind.NEW
+        was_in_work = known is not None and not is_settled(known)
+        if known is not None and was_in_work:
+            known = await self._follower.settled(known["id"])
+        if known is not None and await self._is_same(file, known):
+            if known["status"] == "ready":
+                return kind if was_in_work else Kind.UNCHANGED
+            if was_in_work:
+                return _outcome_of(file, known, kind)
+        reply = await self._send(file)
+        if reply["job"] is None and is_settled(reply["document"]):
+            return Kind.UNCHANGED
+        return _outcome_of(file, await self._follower.settled(reply["document"]["id"]), kind)
+
+    async def _is_same(self, file: LocalFile, known: Document) -> bool:
+        async with self._reading:
+            return await has_content(file, size_bytes=known["bytes"], sha256=known["sha256"])
+
+    async def _send(self, file: LocalFile) -> dict[str, Any]:
+        """The reply to the upload. Raises Refused, ServerSilent, FileChanged, OSError."""
+        async with self._reading:
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return await self._send_once(file)
+                except FileChanged:
+                    continue
+            return await self._send_once(file)
+
+    async def _send_once(self, file: LocalFile) -> dict[str, Any]:
+        name = Path(file.source).name
+        with await asyncio.to_thread(SteadyFile, file.path, on_read=self._tally.count_sent) as content:
+            return await self._api.call(
+                "POST",
+                "/documents",
+                files={"file": (name, content)},
+                data={"collection": self._collection, "source": file.source},
+            )
 
 
-async def _send(client: ApiClient, path: Path, collection: str) -> dict[str, Any]:
-    """Names that are not Unicode on disk get question marks, as HTTP cannot carry them."""
-    name, source = (text.encode("utf-8", "replace").decode() for text in (path.name, path.as_posix()))
-    content = await asyncio.to_thread(path.read_bytes)
-    return await client.call(
-        "POST",
-        "/documents",
-        files={"file": (name, content)},
-        data={"collection": collection, "source": source},
-    )
+def _outcome_of(file: LocalFile, document: Document | None, kind: Kind) -> Kind | FileFailure:
+    """Of a settled document."""
+    if document is None:
+        return FileFailure(
+            file.source, "document_not_found", "the document was deleted before it was searchable"
+        )
+    error = (document["pending"] or document)["error"]
+    if error is None:
+        return kind
+    return FileFailure(file.source, error["code"], error["message"], error["page"])
 
 
-async def _follow(client: ApiClient, path: Path, job_id: str) -> Outcome:
-    while True:
-        try:
-            job = await client.call("GET", f"/jobs/{job_id}")
-        except CommandFailed as error:
-            return Outcome(path, f"uploaded, but its job cannot be followed: {error.message}")
-        if job["state"] in FINAL:
-            failure = job["error"]
-            return Outcome(path, f"{failure['code']}: {failure['message']}" if failure else None)
-        await asyncio.sleep(POLL_S)
+def _problem(error: OSError) -> tuple[str, str]:
+    """Code and message."""
+    code = "file_gone" if isinstance(error, FileNotFoundError) else "file_unreadable"
+    return code, error.strerror or str(error)
 
 
-def _sum_up(console: Console, outcomes: Sequence[Outcome]) -> int:
-    failed = [(str(outcome.path), outcome.problem) for outcome in outcomes if outcome.problem is not None]
-    known = sum(outcome.already_there for outcome in outcomes)
-    console.print(
-        f"{len(outcomes) - len(failed)} of {len(outcomes)} files are searchable, {known} were already here."
-    )
-    if failed:
-        console.print(table_of(f"{len(failed)} failed", failed))
-    return len(failed)
+def _first(group: BaseExceptionGroup[CommandFailed]) -> CommandFailed:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _report(console: Console, tally: Tally, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(tally.as_json(), indent=2))
+    else:
+        print_tally(console, tally)

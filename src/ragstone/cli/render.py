@@ -1,6 +1,8 @@
 """How answers look in a terminal."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import typer
@@ -8,7 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ragstone.cli.tally import FileFailure, Kind, Tally
+
 QUOTE = 160
+LONG_LIST = 20  # failures; beyond it they are counted by code as well
 MISSING = {
     "llm": "the model could not be reached; the answer is extractive",
     "dense": "the encoder could not be reached; passages were found by their words only",
@@ -46,7 +51,7 @@ def print_outcome(console: Console, reply: Mapping[str, Any]) -> None:
 
 
 def print_citations(console: Console, citations: Sequence[Mapping[str, Any]]) -> None:
-    """Number, title, heading path, the quote and its offsets."""
+    """Number, title, heading path, where it stands, the quote and its offsets."""
     for citation in citations:
         source = citation["source"]
         place = " › ".join(
@@ -55,7 +60,7 @@ def print_citations(console: Console, citations: Sequence[Mapping[str, Any]]) ->
         mark = "verified" if citation["verified"] else "not verified"
         console.print(
             f"  [cyan]\\[{citation['n']}][/] [bold]{_shown(place)}[/] "
-            f"[dim]{source['start']}–{source['end']}, {mark}[/]"
+            f"[dim]{_shown(_where(source['location']))}{source['start']}–{source['end']}, {mark}[/]"
         )
         console.print(f"      “{_shown(shorten(source['quote']))}”", style="italic")
 
@@ -69,14 +74,39 @@ def print_timings(console: Console, metadata: Mapping[str, Any]) -> None:
 
 
 def print_results(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
-    """Passages with their scores."""
+    """Passages with where they stand and their scores."""
     for result in results:
         place = " › ".join([result["title"], *result["heading"]])
         legs = ", ".join(f"{leg} {value:.3f}" for leg, value in result["scores"].items() if value is not None)
         console.print(
-            f"[cyan]{result['n']}.[/] [bold]{_shown(place)}[/] [dim]{result['score']:.3f} ({legs})[/]"
+            f"[cyan]{result['n']}.[/] [bold]{_shown(place)}[/] "
+            f"[dim]{_shown(_where(result['location']))}{result['score']:.3f} ({legs})[/]"
         )
         console.print(f"   {_shown(shorten(result['text'] or ''))}")
+
+
+def print_tally(console: Console, tally: Tally) -> None:
+    """The end of an ingest: counts, every failure, how to go on."""
+    kinds = ", ".join(f"{tally.searchable[kind]:,} {kind}" for kind in Kind)
+    console.print(
+        f"{tally.searchable.total():,} of {tally.total:,} files are searchable: {kinds}; "
+        f"{len(tally.failures):,} failed ({timedelta(seconds=round(tally.seconds))}).",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if tally.left_out:
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(tally.left_out.items()))
+        console.print(f"Left out: {counts}.", highlight=False)
+    if tally.failures:
+        _print_failures(console, sorted(tally.failures, key=lambda failure: failure.source))
+    if tally.stopped is not None:
+        console.print(
+            f"Stopped before the end: {_shown(tally.stopped)}. To go on, run the same command again: what is here "
+            "already is not sent again.",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def table_of(title: str, rows: Sequence[tuple[str, str]]) -> Table:
@@ -96,6 +126,39 @@ def shorten(text: str, most: int = QUOTE) -> str:
 def inert(text: str) -> str:
     """Without what a terminal would obey."""
     return text.translate(_CONTROLS)
+
+
+def _print_failures(console: Console, failures: Sequence[FileFailure]) -> None:
+    """All of them, long reasons shortened; a table that does not fit folds its cells."""
+    table = Table("file", "code", "reason", title=f"{len(failures):,} failed", title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"
+    for failure in failures:
+        page = "" if failure.page is None else f" (p. {failure.page})"
+        cells = (failure.source, failure.code, shorten(failure.message) + page)
+        table.add_row(*(_shown(cell) for cell in cells))
+    console.print(table)
+    if len(failures) > LONG_LIST:
+        counts = Counter(failure.code for failure in failures).most_common()
+        console.print(", ".join(f"{count:,} {code}" for code, count in counts), highlight=False)
+    console.print(
+        "What a code means and what helps is in docs/troubleshooting.md. Failed files are tried again by the next run.",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def _where(location: Mapping[str, Any]) -> str:
+    """Place in the original, with a comma behind it; empty where the format has none."""
+    first, last = location["page"], location["page_end"]
+    parts = []
+    if first is not None:
+        parts.append(f"p. {first}" if last in (None, first) else f"pp. {first}-{last}")
+    if location["slide"] is not None:
+        parts.append(f"slide {location['slide']}")
+    if location["sheet"] is not None:
+        parts.append(f"sheet {location['sheet']}")
+    return "".join(f"{part}, " for part in parts)
 
 
 def _print_unsupported(console: Console, reply: Mapping[str, Any]) -> None:

@@ -37,12 +37,15 @@ class _Exchange(httpx2.AsyncByteStream):
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._closed = asyncio.Event()
         self._is_complete = False
+        self._body_failure: Exception | None = None
         self._running = asyncio.ensure_future(app(_scope(request), self._receive, self._messages.put))
         self._running.add_done_callback(lambda _: self._messages.put_nowait(None))
 
     async def next_message(self) -> Message:
-        """What the application sends next. Raises what it raised instead."""
+        """What the application sends next. Raises what it raised instead, or what reading the body raised."""
         message = await self._messages.get()
+        if self._body_failure is not None:
+            raise self._body_failure
         if message is None:
             await self._running
             raise RuntimeError("the application ended before its reply was complete")
@@ -66,7 +69,12 @@ class _Exchange(httpx2.AsyncByteStream):
         if self._body is None:
             await self._closed.wait()
             return {"type": "http.disconnect"}
-        part = await anext(self._body, None)
+        try:
+            part = await anext(self._body, None)
+        except Exception as error:  # to the application the client is gone; the caller gets what it was
+            self._body, self._body_failure = None, error
+            self._messages.put_nowait(None)
+            return {"type": "http.disconnect"}
         if part is None:
             self._body = None
         return {"type": "http.request", "body": part or b"", "more_body": part is not None}

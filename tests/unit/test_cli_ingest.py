@@ -1,0 +1,475 @@
+"""What an ingest sends, follows and reports, over the application in this process."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from ragstone.cli import ingest as ingesting
+from ragstone.cli.client import ApiClient
+from ragstone.cli.failure import Refused, ServerSilent
+from ragstone.cli.following import LONGEST_QUERY, batches
+from ragstone.cli.ingest import READ_AT_ONCE, ingest_files, tally_of
+from ragstone.cli.local_files import find_files
+from ragstone.cli.patience import PatientClient
+from ragstone.cli.tally import FileFailure, Tally
+from ragstone.cli.transport import StreamingASGITransport
+from tests.apiclient import Api
+from tests.waiting import until
+
+
+class NotingClient(ApiClient):
+    """Remembers what was called, and lets a test do something in between."""
+
+    def __init__(self, http: httpx2.AsyncClient):
+        super().__init__(http)
+        self.calls: list[str] = []
+        self.before_upload: Callable[[], Awaitable[None] | None] = lambda: None
+
+    async def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Pass it on."""
+        self.calls.append(f"{method} {path}")
+        if method == "POST" and (doing := self.before_upload()) is not None:
+            await doing
+        return await super().call(method, path, **request)
+
+    @property
+    def uploads(self) -> int:
+        """How many there were."""
+        return self.calls.count("POST /documents")
+
+
+def client_of(app: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def noting(app: Any, container: Any) -> NotingClient:
+    return NotingClient(client_of(app))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`docs` in the working directory, with two files."""
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "docs"
+    made.mkdir()
+    (made / "cats.txt").write_text("Cats sleep most of the day.")
+    (made / "dogs.txt").write_text("Dogs bark at night.")
+    return made
+
+
+async def ingest(
+    client: ApiClient, collection: str, *, between: Callable[[], None] = lambda: None, **patience: float
+) -> Tally:
+    """Find what is in `docs`, let something happen, and ingest."""
+    found = find_files([Path("docs")])
+    between()
+    tally = tally_of(found)
+    await ingest_files(PatientClient(client, say=tally.wait_for, **patience), found.files, collection, tally)
+    return tally
+
+
+def counts(tally: Tally) -> tuple[int, int, int, int]:
+    shown = tally.as_json()
+    return shown["new"], shown["changed"], shown["unchanged"], shown["failed"]
+
+
+def failures(tally: Tally) -> list[tuple[str, str]]:
+    return sorted((failure.source, failure.code) for failure in tally.failures)
+
+
+class TestAgain:
+    async def test_what_is_unchanged_is_asked_for_at_once_and_not_sent(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        assert counts(await ingest(noting, collection)) == (2, 0, 0, 0)
+        noting.calls.clear()
+
+        tally = await ingest(noting, collection)
+
+        assert counts(tally) == (0, 0, 2, 0)
+        assert tally.bytes_sent == 0
+        assert noting.calls == ["GET /documents"]
+
+    @pytest.mark.parametrize("content", ["Cats sleep all day and all night.", "Cats sleep most of the way."])
+    async def test_what_has_changed_is_a_new_version(
+        self, noting: NotingClient, api: Api, collection: str, folder: Path, content: str
+    ) -> None:
+        await ingest(noting, collection)
+        (folder / "cats.txt").write_text(content)
+
+        assert counts(await ingest(noting, collection)) == (0, 1, 1, 0)
+
+        (cats,) = [item for item in await documents(api, collection) if item["source"] == "docs/cats.txt"]
+        assert (cats["version"], await api.text(cats["id"])) == (2, content)
+
+    async def test_what_failed_is_tried_again(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        (folder / "blank.txt").write_text("   ")
+        assert failures(await ingest(noting, collection)) == [("docs/blank.txt", "no_text")]
+        noting.calls.clear()
+
+        assert failures(await ingest(noting, collection)) == [("docs/blank.txt", "no_text")]
+        assert noting.uploads == 1
+
+    async def test_a_failed_version_is_a_failure_although_the_one_before_is_searchable(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        await ingest(noting, collection)
+        (folder / "cats.txt").write_text("   ")
+
+        assert failures(await ingest(noting, collection)) == [("docs/cats.txt", "no_text")]
+
+    async def test_the_version_that_is_searchable_is_unchanged_although_a_later_one_failed(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        before = (folder / "cats.txt").read_text()
+        for content in (before, "   "):
+            (folder / "cats.txt").write_text(content)
+            await ingest(noting, collection)
+        (folder / "cats.txt").write_text(before)
+
+        assert counts(await ingest(noting, collection)) == (0, 0, 2, 0)
+
+    async def test_one_that_was_deleted_is_new(
+        self, noting: NotingClient, api: Api, collection: str, folder: Path
+    ) -> None:
+        await ingest(noting, collection)
+        for document in await documents(api, collection):
+            await api.delete(f"/documents/{document['id']}")
+
+        assert counts(await ingest(noting, collection)) == (2, 0, 0, 0)
+
+
+async def documents(api: Api, collection: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await api.get("/documents", collection=collection))["items"]
+    return items
+
+
+class TestInWork:
+    """The encoder holds everything back until it is told to go on."""
+
+    @pytest.fixture
+    async def held(self, tmp_path: Path) -> AsyncIterator["Held"]:
+        from ragstone.api.main import create_app
+        from ragstone.bootstrap import build_container
+        from ragstone.config.settings import load_settings
+
+        settings = load_settings(data_dir=tmp_path / "data")
+        held = Held()
+        async with build_container(settings, embedder=held) as container:
+            held.http = client_of(create_app(settings, container))
+            yield held
+
+    async def test_an_ingest_that_was_stopped_goes_on_without_sending_again(
+        self, held: "Held", folder: Path
+    ) -> None:
+        await stopped_ingest(held)
+        client = NotingClient(held.http)
+        going_on = asyncio.create_task(ingest(client, "default"))
+        held.may_go_on.set()
+
+        assert counts(await going_on) == (2, 0, 0, 0)
+        assert client.uploads == 0
+
+    async def test_what_changed_while_it_was_in_work_is_sent(self, held: "Held", folder: Path) -> None:
+        await stopped_ingest(held)
+        (folder / "cats.txt").write_text("Cats purr.")
+        client = NotingClient(held.http)
+        held.may_go_on.set()
+
+        assert counts(await ingest(client, "default")) == (2, 0, 0, 0)
+        assert client.uploads == 1
+        assert (await ingest(client, "default")).as_json()["unchanged"] == 2
+
+    async def test_one_that_is_deleted_while_it_is_in_work_has_failed(
+        self, held: "Held", folder: Path
+    ) -> None:
+        client, api = NotingClient(held.http), Api(held.http)
+        running = asyncio.create_task(ingest(client, "default"))
+        await until(lambda: has_documents(api, 2))
+        for document in await documents(api, "default"):
+            await api.delete(f"/documents/{document['id']}")
+
+        assert {code for _, code in failures(await running)} == {"document_not_found"}
+
+
+class Held:
+    """A quick encoder that waits."""
+
+    fingerprint = "held"
+    dimension = 256
+
+    def __init__(self) -> None:
+        from ragstone.testing.embedders import HashingEmbedder
+
+        self._inner = HashingEmbedder(dimension=self.dimension)
+        self.may_go_on = asyncio.Event()
+        self.http: Any = None
+
+    async def embed_query(self, text: str) -> Any:
+        """Never asked."""
+        raise NotImplementedError
+
+    async def embed_documents(self, inputs: Any) -> Any:
+        """Once it may."""
+        await self.may_go_on.wait()
+        return await self._inner.embed_documents(inputs)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def has_documents(api: Api, number: int) -> bool:
+    return len(await documents(api, "default")) == number
+
+
+async def stopped_ingest(held: Held) -> None:
+    """Both files were sent, and then Ctrl-C."""
+    running = asyncio.create_task(ingest(NotingClient(held.http), "default"))
+    await until(lambda: has_documents(Api(held.http), 2))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+class TestFilesThatMove:
+    async def test_one_that_went_is_a_failure_of_its_own(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        tally = await ingest(noting, collection, between=(folder / "cats.txt").unlink)
+
+        assert counts(tally) == (1, 0, 0, 1)
+        assert failures(tally) == [("docs/cats.txt", "file_gone")]
+
+    async def test_one_that_became_a_folder_is_a_failure_of_its_own(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        def replace() -> None:
+            (folder / "cats.txt").unlink()
+            (folder / "cats.txt").mkdir()
+
+        assert failures(await ingest(noting, collection, between=replace)) == [
+            ("docs/cats.txt", "file_unreadable")
+        ]
+
+    async def test_one_that_changes_while_it_is_sent_is_sent_again_as_it_is_then(
+        self, noting: NotingClient, api: Api, collection: str, folder: Path
+    ) -> None:
+        (folder / "dogs.txt").unlink()
+        texts = iter(["Cats purr."])
+
+        def write() -> None:
+            if text := next(texts, ""):
+                (folder / "cats.txt").write_text(text)
+
+        noting.before_upload = write
+
+        assert counts(await ingest(noting, collection)) == (1, 0, 0, 0)
+        (cats,) = await documents(api, collection)
+        assert (noting.uploads, cats["version"], await api.text(cats["id"])) == (2, 1, "Cats purr.")
+
+    async def test_one_that_never_stands_still_is_a_failure_and_nothing_of_it_is_kept(
+        self, noting: NotingClient, api: Api, collection: str, folder: Path
+    ) -> None:
+        (folder / "dogs.txt").unlink()
+
+        def write() -> None:
+            with (folder / "cats.txt").open("a") as content:
+                content.write("More. ")
+
+        noting.before_upload = write
+
+        assert failures(await ingest(noting, collection)) == [("docs/cats.txt", "file_changed")]
+        assert await documents(api, collection) == []
+
+
+class TestNames:
+    async def test_names_that_are_not_unicode_are_documents_of_their_own(
+        self, noting: NotingClient, api: Api, collection: str, folder: Path
+    ) -> None:
+        for byte in (b"\xfe", b"\xff"):
+            Path(os.fsdecode(os.fsencode(folder) + b"/" + byte + b".txt")).write_text("A strange name.")
+
+        assert counts(await ingest(noting, collection)) == (4, 0, 0, 0)
+        assert counts(await ingest(noting, collection)) == (0, 0, 4, 0)
+        assert {item["source"] for item in await documents(api, collection)} >= {
+            "docs/\\xfe.txt",
+            "docs/\\xff.txt",
+        }
+
+    @pytest.mark.parametrize("name", ["new\nline.txt", 'quo"te.txt', "größe 日本 🙂.txt", "100%.txt", "a;b&c=d.txt"])
+    async def test_any_other_name_is_found_again(
+        self, noting: NotingClient, collection: str, folder: Path, name: str
+    ) -> None:
+        (folder / name).write_text("A strange name.")
+
+        assert counts(await ingest(noting, collection)) == (3, 0, 0, 0)
+        assert counts(await ingest(noting, collection)) == (0, 0, 3, 0)
+
+    async def test_a_path_that_is_too_long_for_a_source_is_a_failure_of_its_own(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        deep = folder.joinpath(*("d" * 200 for _ in range(6)))
+        deep.mkdir(parents=True)
+        (deep / "a.txt").write_text("Deep down.")
+
+        tally = await ingest(noting, collection)
+
+        assert counts(tally) == (2, 0, 0, 1)
+        assert tally.failures[0].code == "invalid_request"
+
+    def test_requests_stay_short_however_long_the_paths(self) -> None:
+        sources = [f"日本/{'ü' * length}" for length in range(0, 1000, 10)]
+
+        found = list(batches(sources))
+
+        assert [source for batch in found for source in batch] == sources
+        assert all(len(batch) == 1 or len(str(httpx2.QueryParams({"f": str(batch)}))) <= LONGEST_QUERY for batch in found)
+
+
+class TestMany:
+    async def test_documents_in_work_are_followed_many_at_a_time(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        for number in range(98):
+            (folder / f"{number}.txt").write_text(f"Number {number} is a number.")
+
+        assert counts(await ingest(noting, collection)) == (100, 0, 0, 0)
+        assert noting.uploads == 100
+        assert len(noting.calls) - noting.uploads < 50
+
+    async def test_a_bounded_number_is_sent_at_a_time(
+        self, noting: NotingClient, collection: str, folder: Path
+    ) -> None:
+        for number in range(10):
+            (folder / f"{number}.txt").write_text(f"Number {number} is a number.")
+        sending, most = 0, 0
+
+        async def note() -> None:
+            nonlocal sending, most
+            sending += 1
+            most = max(most, sending)
+            await asyncio.sleep(0.01)
+            sending -= 1
+
+        noting.before_upload = note
+
+        await ingest(noting, collection)
+
+        assert most == READ_AT_ONCE
+
+    async def test_nobody_runs_further_ahead_than_there_is_room(
+        self, noting: NotingClient, collection: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ingesting, "AHEAD", 1)
+
+        assert counts(await ingest(noting, collection)) == (2, 0, 0, 0)
+        assert [call.split()[0] for call in noting.calls if call != "GET /documents"] == ["POST", "POST"]
+        assert noting.calls.index("POST /documents") + 1 < len(noting.calls) - noting.calls[::-1].index("POST /documents") - 1
+
+    async def test_a_large_file_is_never_in_memory(self, folder: Path) -> None:
+        import tracemalloc
+
+        size = 64 * 1024 * 1024
+        for path in folder.iterdir():
+            path.unlink()
+        with (folder / "large.txt").open("wb") as content:
+            content.truncate(size)
+        received = Sink()
+        tracemalloc.start()
+        try:
+            tally = await ingest(ApiClient(client_of(received)), "default")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert (received.bytes > size, tally.bytes_sent, peak < size / 8) == (True, size, True)
+
+
+class Sink:
+    """An API that knows nothing and refuses every upload after it has read it."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        while (message := await receive())["more_body"]:
+            self.bytes += len(message["body"])
+        known = b'{"items": []}'
+        refusal = b'{"error": {"code": "no", "message": "no"}}'
+        status, body = (200, known) if scope["method"] == "GET" else (415, refusal)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+
+class TestPatience:
+    @staticmethod
+    def saying(*replies: tuple[int, str] | None) -> tuple[PatientClient, list[str]]:
+        """A client of a server that says this, one after the other and the last for ever; None is no answer."""
+        left = list(replies)
+
+        def answer(_: httpx2.Request) -> httpx2.Response:
+            reply = left.pop(0) if len(left) > 1 else left[0]
+            if reply is None:
+                raise httpx2.ConnectError("refused")
+            status, body = reply
+            return httpx2.Response(status, text=body, headers={"retry-after": "0.01"})
+
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://127.0.0.1:1")
+        said: list[str] = []
+        return PatientClient(ApiClient(http), say=said.append, patience_s=0.1), said
+
+    FULL = (429, '{"error": {"code": "queue_full", "message": "wait"}}')
+    DOWN = (503, '{"error": {"code": "unavailable", "message": "stopping"}}')
+    FINE = (200, "{}")
+
+    async def test_a_full_queue_is_waited_for_longer_than_for_anything_else(self) -> None:
+        client, said = self.saying(*[self.FULL] * 20, self.FINE)
+
+        assert await client.call("GET", "/") == {}
+        assert (said[0], said[-1]) == ("the server's queue is full; waiting", "")
+
+    @pytest.mark.parametrize("failure", [None, DOWN, (502, "<html>")])
+    async def test_a_server_that_comes_back_is_waited_for(self, failure: tuple[int, str] | None) -> None:
+        client, said = self.saying(failure, self.FINE)
+
+        assert await client.call("GET", "/") == {}
+        assert "trying for another 0 s" in said[0]
+
+    @pytest.mark.parametrize(
+        ("failure", "sentence"),
+        [
+            (None, "the server at http://127.0.0.1:1 does not answer"),
+            (DOWN, "unavailable: stopping"),
+            ((502, "<html>"), "http://127.0.0.1:1/ answers 502 with what is no JSON"),
+        ],
+    )
+    async def test_one_that_does_not_is_given_up(
+        self, failure: tuple[int, str] | None, sentence: str
+    ) -> None:
+        client, _ = self.saying(failure)
+
+        with pytest.raises((Refused, ServerSilent), match=sentence):
+            await client.call("GET", "/")
+
+    async def test_any_other_refusal_is_final(self) -> None:
+        client, _ = self.saying((404, '{"error": {"code": "x", "message": "y"}}'), self.FINE)
+
+        with pytest.raises(Refused, match="x: y"):
+            await client.call("GET", "/")
+
+    async def test_a_server_that_goes_away_ends_the_ingest_with_one_sentence(self, folder: Path) -> None:
+        gone = httpx2.AsyncClient(base_url="http://127.0.0.1:9", trust_env=False)
+
+        with pytest.raises(ServerSilent, match="the server at http://127.0.0.1:9 does not answer"):
+            await ingest(ApiClient(gone), "default", patience_s=0.1)
