@@ -88,9 +88,7 @@ def _content_of(response: httpx2.Response) -> dict[str, Any]:
     try:
         body: dict[str, Any] = response.json()
     except ValueError as error:  # of something between the server and us
-        raise ServerSilent(
-            f"{response.url} answers {response.status_code} with what is no JSON"
-        ) from error
+        raise ServerSilent(f"{response.url} answers {response.status_code} with what is no JSON") from error
     if response.is_error and "error" in body:
         raise _refusal(response, body["error"])
     return body

@@ -20,8 +20,12 @@ from ragstone.cli.render import print_tally
 from ragstone.cli.tally import FileFailure, Kind, Tally
 from ragstone.config.settings import Settings
 
-READ_AT_ONCE = 4  # so that a large file does not hold up small ones; the encoder is what limits, not the sending
-AHEAD = 1_000  # files that may be sent and not settled yet: always enough to work on, little to keep in memory
+READ_AT_ONCE = (
+    4  # so that a large file does not hold up small ones; the encoder is what limits, not the sending
+)
+AHEAD = (
+    1_000  # files that may be sent and not settled yet: always enough to work on, little to keep in memory
+)
 ATTEMPTS = 3  # at a file that changes while it is sent
 INTERRUPTED = "interrupted"
 
@@ -55,9 +59,7 @@ def tally_of(found: Findings) -> Tally:
     return Tally(len(found.files) + len(failures), failures=failures, left_out=found.left_out)
 
 
-async def ingest_files(
-    api: PatientClient, files: Sequence[LocalFile], collection: str, tally: Tally
-) -> None:
+async def ingest_files(api: PatientClient, files: Sequence[LocalFile], collection: str, tally: Tally) -> None:
     """Bring every file to an outcome in the tally. Raises CommandFailed."""
     try:
         async with asyncio.TaskGroup() as tasks:

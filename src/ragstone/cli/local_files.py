@@ -39,7 +39,8 @@ class FileChanged(Exception):
 
 def find_files(paths: Sequence[Path], *, but_not: Path | None = None) -> Findings:
     """Files in the order of their paths, each once. A path that is given is followed and read whatever its name;
-    below it links, hidden entries and what is no regular file are left out, and so is the folder `but_not`."""
+    below it links, hidden entries and what is no regular file are left out, and so is the folder `but_not`.
+    """
     found = Findings()
     excluded = None if but_not is None else but_not.resolve()
     for path in paths:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Select, Text, func, tuple_
 
 from ragstone.core.errors import InvalidRequest
-from ragstone.core.filters import METADATA_PREFIX, Filter, epoch_micros, matches
+from ragstone.core.filters import METADATA_PREFIX, Filter, Leaf, epoch_micros, matches
 from ragstone.core.models import Document, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
@@ -26,6 +26,7 @@ _FILTERED = (
     shown.c.filename,
     shown.c.media_type,
 )
+_NAMES = {"document_id": documents.c.id, "source": documents.c.source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,21 @@ def _passing_rows(tx: Transaction, listing: Select[Any], where: Filter, most: in
 
 
 def _passing_ids(tx: Transaction, listing: Select[Any], where: Filter, most: int | None = None) -> list[str]:
-    narrow = listing.with_only_columns(*_FILTERED, maintain_column_froms=True).execution_options(
-        yield_per=_BATCH
+    narrow = (
+        _narrowed(listing, where)
+        .with_only_columns(*_FILTERED, maintain_column_froms=True)
+        .execution_options(yield_per=_BATCH)
     )
     with tx.execute(narrow) as rows:
         return [row.id for row in islice((row for row in rows if matches(where, _fields(row))), most)]
+
+
+def _narrowed(listing: Select[Any], where: Filter) -> Select[Any]:
+    """A filter that lists the documents it means is not asked of all others, but of those that an index finds."""
+    if not (isinstance(where, Leaf) and where.op == "in" and where.field in _NAMES):
+        return listing
+    names = [name for name in where.value if isinstance(name, str) and "\0" not in name]
+    return listing.where(_NAMES[where.field].in_(names))
 
 
 def _fields(row: AnyRow) -> dict[str, Any]:
