@@ -132,6 +132,18 @@ async def test_a_filter_means_the_same_in_a_list_and_in_a_search(
     assert {source["document_id"] for source in found} == expected
 
 
+@pytest.mark.parametrize("strangers", [[], [3, True, 0.5], ["a\0b", "nowhere"]])
+async def test_a_filter_that_lists_sources_finds_those_and_no_others(api: Api, strangers: list[Any]) -> None:
+    collection = await api.new_collection()
+    for source in ("one", "two", "three"):
+        await api.upload_text("Some text.", source=source, collection=collection)
+    where = {"field": "source", "in": ["one", "three", *strangers]}
+
+    page = await api.get("/documents", collection=collection, filter=json.dumps(where))
+
+    assert {document["source"] for document in page["items"]} == {"one", "three"}
+
+
 async def test_a_filter_by_document_id(api: Api, collection: str, library: list[dict[str, Any]]) -> None:
     condition = {"field": "document_id", "eq": library[2]["id"]}
 

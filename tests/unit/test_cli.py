@@ -1,12 +1,10 @@
 """The `ragstone` command without a server: it opens the data directory itself."""
 
-import asyncio
 import hashlib
 import json
 import os
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -14,10 +12,7 @@ from typer.testing import CliRunner, Result
 import ragstone
 from ragstone import vector_opening
 from ragstone.cli import commands, main
-from ragstone.cli.client import ApiClient
 from ragstone.cli.demo import demo_settings
-from ragstone.cli.failure import CommandFailed
-from ragstone.cli.ingest import _upload
 from ragstone.config.settings import setting_names
 from ragstone.storage.data_directory import DataDirectory
 
@@ -97,8 +92,9 @@ class TestIngest:
         result = run("ingest", str(docs))
 
         assert result.exit_code == 0, result.output
-        assert "2 of 2 files are searchable, 0 were already here." in result.output
-        assert "2 of 2 files are searchable, 2 were already here." in run("ingest", str(docs)).output
+        assert "2 of 2 files are searchable: 2 new, 0 changed, 0 unchanged; 0 failed" in result.output
+        assert "Left out: 2 hidden, 1 links." in result.output
+        assert "0 new, 0 changed, 2 unchanged" in run("ingest", str(docs)).output
 
     def test_failures_are_summed_up_and_the_rest_goes_in(self, docs: Path) -> None:
         (docs / "talk.wav").write_bytes(b"RIFF\x24\x08\x00\x00WAVEfmt ")
@@ -112,44 +108,48 @@ class TestIngest:
         assert "unsupported_media_type" in result.output
         assert "no_text" in result.output
 
-    def test_a_file_that_cannot_be_read_is_a_failure_of_its_own(self, docs: Path) -> None:
-        nobody = cast("ApiClient", None)
+    def test_json_is_the_whole_outcome_and_nothing_else(self, docs: Path) -> None:
+        (docs / "empty.txt").write_text("")
 
-        outcome, job_id = asyncio.run(_upload(nobody, docs / "gone.txt", "default"))
+        result = run("ingest", str(docs), "--json")
 
-        assert outcome.problem is not None
-        assert "gone.txt" in outcome.problem
-        assert job_id is None
+        assert result.exit_code == 1
+        outcome = json.loads(result.stdout)
+        assert {name: outcome[name] for name in ("files", "searchable", "new", "failed", "stopped")} == {
+            "files": 3,
+            "searchable": 2,
+            "new": 2,
+            "failed": 1,
+            "stopped": None,
+        }
+        (failure,) = outcome["failures"]
+        assert (failure["source"], failure["code"]) == ((docs / "empty.txt").as_posix(), "no_text")
 
-    def test_a_name_that_is_not_unicode_is_ingested_all_the_same(self, docs: Path) -> None:
-        Path(os.fsdecode(os.fsencode(docs) + b"/\xff.txt")).write_text("Dogs bark at night.")
+    def test_the_data_directory_is_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("Cats sleep most of the day.")
 
-        result = run("ingest", str(docs))
+        assert "1 of 1 files are searchable" in run("ingest", ".").output
+        assert "1 of 1 files are searchable" in run("ingest", ".").output
 
-        assert "3 of 3 files are searchable" in result.output
+    def test_an_empty_folder_is_all_done(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
 
-    def test_a_full_queue_is_waited_for(self, docs: Path) -> None:
-        class Busy:
-            calls = 0
+        result = run("ingest", "empty")
 
-            async def call(self, method: str, path: str, **request: object) -> dict[str, object]:
-                self.calls += 1
-                if self.calls < 3:
-                    raise CommandFailed("queue_full: wait", retry_after_s=0.01)
-                return {"job": {"id": "j"}}
-
-        _, job_id = asyncio.run(_upload(cast("ApiClient", Busy()), docs / "refunds.md", "default"))
-
-        assert job_id == "j"
+        assert result.exit_code == 0
+        assert "0 of 0 files are searchable" in result.output
 
     def test_a_path_that_does_not_exist_is_refused(self) -> None:
         assert run("ingest", "nowhere").exit_code == 2
 
-    def test_an_unknown_collection_fails_each_file(self, docs: Path) -> None:
-        result = run("ingest", str(docs), "--collection", "nowhere")
+    def test_an_unknown_collection_ends_it_at_once(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], docs: Path
+    ) -> None:
+        assert run_main(monkeypatch, "ingest", str(docs), "--collection", "nowhere") == 1
 
-        assert result.exit_code == 1
-        assert "collection_not_found" in result.output
+        shown = capsys.readouterr()
+        assert "0 of 2 files are searchable" in shown.out
+        assert "collection_not_found" in shown.err
 
 
 @pytest.fixture(scope="module")

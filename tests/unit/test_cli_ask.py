@@ -51,7 +51,7 @@ async def at_rest(
         patch.setattr(switching, "FLUSH_EVERY_S", 0.0)
         patch.setitem(vector_opening.EMBEDDERS, "minilm", "tests.unit.test_cli:hashing")
         settings = settings_for(folder, model)
-        assert await run_ingest(settings, [folder / "refunds.md"], "default") == 0
+        assert (await run_ingest(settings, [folder / "refunds.md"], "default")).is_success
         yield settings
 
 

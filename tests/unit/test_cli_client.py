@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -122,6 +123,23 @@ class TestInProcess:
 
         with pytest.raises(ValueError, match="a defect"):
             await _client(app).get("/")
+
+    async def test_a_body_that_cannot_be_read_is_the_callers_error_and_a_client_gone_to_the_application(
+        self,
+    ) -> None:
+        received: list[str] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            while not received or received[-1] != "http.disconnect":
+                received.append((await receive())["type"])
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"one"
+            raise OSError("the disk is gone")
+
+        with pytest.raises(OSError, match="the disk is gone"):
+            await _client(app).post("/", content=body())
+        assert received == ["http.request", "http.disconnect"]
 
     async def test_a_reply_without_its_end_is_an_error(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,6 +25,11 @@ def found(*paths: str | Path, but_not: Path | None = None) -> list[str]:
     return [file.source for file in find_files([Path(path) for path in paths], but_not=but_not).files]
 
 
+def read_to_end(file: SteadyFile) -> None:
+    while file.read(6):
+        pass
+
+
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """Root may read everything."""
@@ -50,7 +55,9 @@ class TestFinding:
 
         assert found(folder) == here == [f"{folder}/a.txt"]
 
-    def test_folders_are_walked_in_order_and_a_file_that_is_named_twice_comes_once(self, folder: Path) -> None:
+    def test_folders_are_walked_in_order_and_a_file_that_is_named_twice_comes_once(
+        self, folder: Path
+    ) -> None:
         (folder / "deep" / "er").mkdir(parents=True)
         (folder / "deep" / "er" / "b.txt").write_text("b")
 
@@ -180,8 +187,7 @@ class TestSteadyFile:
             file.read(6)
             (folder / "a.txt").write_bytes(written)
             with pytest.raises(FileChanged):
-                while file.read(6):
-                    pass
+                read_to_end(file)
 
     def test_one_that_is_deleted_meanwhile_is_read_all_the_same(self, folder: Path) -> None:
         with self.opened(folder / "a.txt") as file:

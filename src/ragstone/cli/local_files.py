@@ -44,7 +44,7 @@ def find_files(paths: Sequence[Path], *, but_not: Path | None = None) -> Finding
     found = Findings()
     excluded = None if but_not is None else but_not.resolve()
     for path in paths:
-        if os.path.isdir(path):  # False where Path.is_dir raises
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
             _walk(path, found, excluded)
         else:
             _add(path, found)

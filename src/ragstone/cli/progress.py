@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from ragstone.cli.render import inert
@@ -74,13 +75,12 @@ async def shown_progress(
 
 
 def _bar(tally: Tally, pace: Pace) -> RenderableType:
-    lines: list[RenderableType] = [
-        ProgressBar(total=max(tally.total, 1), completed=tally.done),
-        Text(pace.words()),
-    ]
+    lines = Table.grid(expand=True)
+    lines.add_row(ProgressBar(total=max(tally.total, 1), completed=tally.done))
+    lines.add_row(Text(pace.words()))
     if tally.waiting_for:
-        lines.append(Text(inert(tally.waiting_for), style="yellow"))
-    return Group(*lines)
+        lines.add_row(Text(inert(tally.waiting_for), style="yellow"))
+    return lines
 
 
 async def _print_lines(console: Console, tally: Tally, pace: Pace, every_s: float) -> None:

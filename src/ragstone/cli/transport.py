@@ -71,7 +71,7 @@ class _Exchange(httpx2.AsyncByteStream):
             return {"type": "http.disconnect"}
         try:
             part = await anext(self._body, None)
-        except Exception as error:  # to the application the client is gone; the caller gets what it was
+        except Exception as error:
             self._body, self._body_failure = None, error
             self._messages.put_nowait(None)
             return {"type": "http.disconnect"}
