@@ -71,7 +71,7 @@ class _Exchange(httpx2.AsyncByteStream):
             return {"type": "http.disconnect"}
         try:
             part = await anext(self._body, None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the caller gets it; to the application the client left
             self._body, self._body_failure = None, error
             self._messages.put_nowait(None)
             return {"type": "http.disconnect"}
