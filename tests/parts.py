@@ -28,6 +28,7 @@ from ragstone.core.timing import Stopwatch
 from ragstone.llms.extractive import ExtractiveLLM
 from ragstone.pipelines.searching import Search
 from ragstone.services.documents import UploadFields
+from ragstone.services.embedding_space import SERVING, EmbeddingSpace, write_space
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.data_directory import DataDirectory
 from ragstone.storage.manifest import open_manifest
@@ -153,6 +154,7 @@ async def open_world(
         stack.callback(directory.close)
         manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=configured.max_queued_jobs)
         stack.push_async_callback(manifest.close)
+        await write_space(manifest, SERVING, EmbeddingSpace("words bm25", "words", {}, 1, "words"))
         blobs = FileBlobStore(folder / "blobs")
         answering = {"fake": llm, "extractive": ExtractiveLLM()} if llm else {"extractive": ExtractiveLLM()}
         adapters = Adapters(

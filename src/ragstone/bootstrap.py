@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from ragstone.config.settings import Settings
 from ragstone.core.ports import (
@@ -186,81 +186,121 @@ def _build_llms(settings: Settings) -> dict[str, LLM]:
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
-    manifest, blobs, successor = adapters.manifest, adapters.blobs, adapters.successor
-    store = ServingStore(adapters.store, building=None if successor is None else successor.store)
-    vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
-    embedding = _embedding_dependency(settings, vendors)
-    searching = Dependency(
-        "search",
-        _retry_policy(settings, settings.qdrant_max_retries, None),
-        provider="embedded",
-        is_local=True,
+    needs = _Dependencies.of(settings, adapters)
+    work = _Work(adapters, needs)
+    query = _query_service(settings, work, needs)
+    manifest, blobs, store = adapters.manifest, adapters.blobs, work.store
+    consistency = ConsistencyService(manifest, store, blobs, queued=work.queue.wake)
+    repaired = await consistency.recover()
+    reindexing = work.reindexing(query)
+    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing)
+    _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
+    return Container(
+        directory=directory,
+        manifest=manifest,
+        documents=DocumentService(manifest, blobs, store, work.queue, work.purger, detect=detect),
+        collections=CollectionService(manifest, work.purger),
+        changes=ChangeService(manifest, blobs, work.queue, work.payloads, detect=detect),
+        jobs=JobService(manifest, work.queue),
+        backups=_backup_service(settings, adapters, work),
+        query=query,
+        health=HealthService(manifest, store, work.queue),
+        consistency=consistency,
+        reindexing=reindexing,
+        dependencies=needs.all(),
+        repaired=repaired,
     )
-    answerers = {
-        name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
-        for name, llm in adapters.llms.items()
-    }
-    parts = PartsBuilder(adapters, searching)
-    serving = embedding if successor is None else _former_dependency(vendors)
 
-    def after_switch() -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Dependencies:
+    """What requests and jobs depend on, each with its retries and its breaker."""
+
+    embedding: Dependency
+    serving: Dependency
+    """The embedder of the collection that serves: the same one, unless another is built beside."""
+    searching: Dependency
+    answerers: Mapping[str, Answerer]
+
+    @classmethod
+    def of(cls, settings: Settings, adapters: Adapters) -> Self:
+        vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
+        local = _retry_policy(settings, settings.qdrant_max_retries, None)
+        embedding = _embedding_dependency(settings, vendors)
+        answerers = {
+            name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
+            for name, llm in adapters.llms.items()
+        }
+        return cls(
+            embedding,
+            embedding if adapters.successor is None else _former_dependency(vendors),
+            Dependency("search", local, provider="embedded", is_local=True),
+            answerers,
+        )
+
+    def all(self) -> tuple[Dependency, ...]:
+        """For the metrics."""
+        writing = (each.dependency for each in self.answerers.values() if each.llm.is_generative)
+        return (self.embedding, self.searching, *writing)
+
+
+class _Work:
+    """The work in the background, over the collection that serves."""
+
+    def __init__(self, adapters: Adapters, needs: _Dependencies):
+        manifest, successor = adapters.manifest, adapters.successor
+        self.parts = PartsBuilder(adapters, needs.searching)
+        self._needs = needs
+        self._successor = successor
+        self.store = ServingStore(adapters.store, building=None if successor is None else successor.store)
+        self.switch = VersionSwitch(self.store, manifest, switched=self._after_switch)
+        serving = self.parts.ingesting(adapters.embedder, adapters.store, needs.serving)
+        self._ingest = IngestService(serving, manifest, self.switch)
+        self.queue = InProcessQueue(manifest, self._ingest.run)
+        self.purger = Purger(self.store, manifest, adapters.blobs, self.queue)
+        self.payloads = PayloadWriter(self.store, manifest)
+
+    def reindexing(self, query: QueryService) -> Reindexing | None:
+        """Where a collection is built beside: what builds it, and makes it serve."""
+        successor = self._successor
+        if successor is None:
+            return None
+        copied = self.parts.ingesting(successor.embedder, successor.store, self._needs.embedding)
+        found = self.parts.retrieval(successor.embedder, successor.store, self._needs.embedding)
+
+        def adopt() -> asyncio.Event:
+            """In one step of the event loop, so that nothing begins with one half of each."""
+            self.store.adopt()
+            self._ingest.use(copied)
+            return query.use(found)
+
+        return Reindexing(copied, self.store, self.queue, self.switch, adopt=adopt, retire=successor.retire)
+
+    def _after_switch(self) -> None:
         """Replaced versions wait for their purge, versions given back and parts for their turn, changed words for
         being written."""
-        purger.wake()
-        payloads.wake()
-        queue.wake()
+        self.purger.wake()
+        self.payloads.wake()
+        self.queue.wake()
 
-    def new_backup_folder(path: Path, directory_id: str) -> BackupFolder:
-        return FilledFolder(path, data_dir=settings.data_dir, directory_id=directory_id)
 
-    switch = VersionSwitch(store, manifest, switched=after_switch)
-    ingest = IngestService(parts.ingesting(adapters.embedder, adapters.store, serving), manifest, switch)
-    queue = InProcessQueue(manifest, ingest.run)
-    purger = Purger(store, manifest, blobs, queue)
-    payloads = PayloadWriter(store, manifest)
-    query = QueryService(
-        parts.retrieval(adapters.embedder, adapters.store, serving),
-        answerers,
+def _query_service(settings: Settings, work: _Work, needs: _Dependencies) -> QueryService:
+    adapters = work.parts.adapters
+    return QueryService(
+        work.parts.retrieval(adapters.embedder, adapters.store, needs.serving),
+        needs.answerers,
         fallback=ExtractiveLLM(),
         limits=_query_limits(settings),
         defaults=AnswerDefaults(settings.llm_temperature, settings.llm_max_tokens),
         link_hosts=frozenset(settings.link_hosts),
     )
-    consistency = ConsistencyService(manifest, store, blobs, queued=queue.wake)
-    repaired = await consistency.recover()
-    reindexing = None
-    if successor is not None:
 
-        def adopt() -> asyncio.Event:
-            """In one step of the event loop, so that nothing begins with one half of each."""
-            store.adopt()
-            ingest.use(parts.ingesting(successor.embedder, successor.store, embedding))
-            return query.use(parts.retrieval(successor.embedder, successor.store, embedding))
 
-        copied = parts.ingesting(successor.embedder, successor.store, embedding)
-        reindexing = Reindexing(copied, store, queue, switch, adopt=adopt, retire=successor.retire)
-    _start_workers(
-        stack, (purger, payloads, switch, queue, reindexing), without=() if adapters.can_embed else (queue,)
-    )
-    return Container(
-        directory=directory,
-        manifest=manifest,
-        documents=DocumentService(manifest, blobs, store, queue, purger, detect=detect),
-        collections=CollectionService(manifest, purger),
-        changes=ChangeService(manifest, blobs, queue, payloads, detect=detect),
-        jobs=JobService(manifest, queue),
-        backups=BackupService(manifest, store, blobs, purger, new_folder=new_backup_folder),
-        query=query,
-        health=HealthService(manifest, store, queue),
-        consistency=consistency,
-        reindexing=reindexing,
-        dependencies=(
-            embedding,
-            searching,
-            *(answerer.dependency for answerer in answerers.values() if answerer.llm.is_generative),
-        ),
-        repaired=repaired,
-    )
+def _backup_service(settings: Settings, adapters: Adapters, work: _Work) -> BackupService:
+    def new_folder(path: Path, directory_id: str) -> BackupFolder:
+        return FilledFolder(path, data_dir=settings.data_dir, directory_id=directory_id)
+
+    return BackupService(adapters.manifest, work.store, adapters.blobs, work.purger, new_folder=new_folder)
 
 
 class Worker(Protocol):

@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+import sse_starlette.sse
 
 from ragstone.api import sse
 from ragstone.bootstrap import build_container
@@ -234,6 +235,12 @@ async def _announced(data_dir: Path) -> str:
     await within(10, is_announced)
     assert url is not None
     return url
+
+
+@pytest.fixture(autouse=True)
+def _watcher_of_this_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library looks out for a stopping server once a thread, in whichever loop an earlier test had."""
+    monkeypatch.setattr(sse_starlette.sse._thread_state, "shutdown_state", None, raising=False)
 
 
 class TestSigterm:

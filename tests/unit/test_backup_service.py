@@ -49,7 +49,7 @@ async def back_up(world: World, folder: Path) -> BackupReport:
 
 def restored_store(data_dir: Path) -> MemoryStore:
     """The points that lie in a restored directory."""
-    vectors = vectors_path(data_dir, "")  # a world of tests records no embedder, and so no name
+    (vectors,) = vectors_path(data_dir, "").iterdir()
     return MemoryStore.open(vectors)
 
 
