@@ -22,7 +22,7 @@ run: ## Start the API on http://127.0.0.1:8000
 test: ## Run the tests
 	$(RUN) pytest
 
-check: lint coverage ## Run all that CI runs: format, lint, types, imports, tests, docs, coverage
+check: lint test ## Run all that CI runs: format, lint, types, imports, tests, docs
 
 lint: ## Check format, lint rules, types and the direction of imports
 	$(LINT) black --check --quiet $(PYTHON_FILES)

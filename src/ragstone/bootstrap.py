@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 from ragstone.config.settings import Settings
 from ragstone.core.ports import (
@@ -20,10 +20,10 @@ from ragstone.core.ports import (
     VectorStore,
 )
 from ragstone.core.registry import load_object
-from ragstone.core.retry import Dependency, RetryPolicy
+from ragstone.core.retry import Dependency
+from ragstone.dependencies import Dependencies
 from ragstone.llms.extractive import ExtractiveLLM
 from ragstone.parsers.detection import detect
-from ragstone.pipelines.asking import Answerer
 from ragstone.pipelines.ingestion import IngestParts
 from ragstone.pipelines.retrieval import RetrievalParts
 from ragstone.pipelines.searching import Index
@@ -186,7 +186,7 @@ def _build_llms(settings: Settings) -> dict[str, LLM]:
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
-    needs = _Dependencies.of(settings, adapters)
+    needs = Dependencies.of(settings, adapters.llms, is_reindexing=adapters.successor is not None)
     work = _Work(adapters, needs)
     query = _query_service(settings, work, needs)
     manifest, blobs, store = adapters.manifest, adapters.blobs, work.store
@@ -212,42 +212,10 @@ async def _start_services(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Dependencies:
-    """What requests and jobs depend on, each with its retries and its breaker."""
-
-    embedding: Dependency
-    serving: Dependency
-    """The embedder of the collection that serves: the same one, unless another is built beside."""
-    searching: Dependency
-    answerers: Mapping[str, Answerer]
-
-    @classmethod
-    def of(cls, settings: Settings, adapters: Adapters) -> Self:
-        vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
-        local = _retry_policy(settings, settings.qdrant_max_retries, None)
-        embedding = _embedding_dependency(settings, vendors)
-        answerers = {
-            name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
-            for name, llm in adapters.llms.items()
-        }
-        return cls(
-            embedding,
-            embedding if adapters.successor is None else _former_dependency(vendors),
-            Dependency("search", local, provider="embedded", is_local=True),
-            answerers,
-        )
-
-    def all(self) -> tuple[Dependency, ...]:
-        """For the metrics."""
-        writing = (each.dependency for each in self.answerers.values() if each.llm.is_generative)
-        return (self.embedding, self.searching, *writing)
-
-
 class _Work:
     """The work in the background, over the collection that serves."""
 
-    def __init__(self, adapters: Adapters, needs: _Dependencies):
+    def __init__(self, adapters: Adapters, needs: Dependencies):
         manifest, successor = adapters.manifest, adapters.successor
         self.parts = PartsBuilder(adapters, needs.searching)
         self._needs = needs
@@ -284,7 +252,7 @@ class _Work:
         self.queue.wake()
 
 
-def _query_service(settings: Settings, work: _Work, needs: _Dependencies) -> QueryService:
+def _query_service(settings: Settings, work: _Work, needs: Dependencies) -> QueryService:
     adapters = work.parts.adapters
     return QueryService(
         work.parts.retrieval(adapters.embedder, adapters.store, needs.serving),
@@ -343,27 +311,6 @@ class PartsBuilder:
         return IngestParts(
             of.reader, embedder, of.sparse_encoder, store, of.blobs, of.manifest, embedding, detect
         )
-
-
-def _former_dependency(vendors: RetryPolicy) -> Dependency:
-    """The embedder of the collection that is being replaced: where it fails, words must do, at once."""
-    return Dependency("embedding", replace(vendors, attempts=1, attempt_timeout_s=None), is_local=True)
-
-
-def _embedding_dependency(settings: Settings, vendors: RetryPolicy) -> Dependency:
-    """The packaged encoder is as slow as this machine is busy: only the request's own time limits it."""
-    if settings.embedding_provider == "minilm":
-        return Dependency("embedding", replace(vendors, attempt_timeout_s=None), "minilm", is_local=True)
-    return Dependency("embedding", vendors, settings.embedding_provider)
-
-
-def _retry_policy(settings: Settings, attempts: int, attempt_timeout_s: float | None) -> RetryPolicy:
-    return RetryPolicy(
-        attempts=attempts,
-        min_wait_s=settings.retry_min_wait.total_seconds(),
-        max_wait_s=settings.retry_max_wait.total_seconds(),
-        attempt_timeout_s=attempt_timeout_s,
-    )
 
 
 def _query_limits(settings: Settings) -> QueryLimits:

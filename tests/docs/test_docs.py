@@ -209,4 +209,5 @@ class TestWorkflows:
         steps = re.search(r"^check: (.+?) ##", read(ROOT / "Makefile"), re.M)
         assert steps is not None
         workflows = "".join(read(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
-        assert set(re.findall(r"run: make (\w+)", workflows)) == set(steps[1].split())
+        ran = set(re.findall(r"run: make (\w+)", workflows))
+        assert {"test" if target == "coverage" else target for target in ran} == set(steps[1].split())
