@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ragstone.core.models import (
     ParsedDocument,
     ReadDocument,
     Scope,
+    SpooledChild,
 )
 from ragstone.core.ports import LLM
 from ragstone.core.timing import Stopwatch
@@ -31,17 +34,19 @@ from ragstone.services.documents import UploadFields
 from ragstone.services.embedding_space import SERVING, EmbeddingSpace, write_space
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.data_directory import DataDirectory
+from ragstone.storage.database import utc_now
 from ragstone.storage.manifest import open_manifest
 from tests.memory_store import MemoryStore
 from tests.waiting import until
 from tests.words import WordEmbedder, WordEncoder
 
+INSIDE = "inside "
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass
 class ParagraphReader:
-    """Implements `DocumentReader`: a paragraph is a chunk. `faults` maps a word to what reading a text that holds it
+    """Implements `DocumentReader`: a paragraph is a chunk; `inside NAME: TEXT` is also a document inside. `faults` maps a word to what reading a text that holds it
     raises (each is raised once for every time it is listed); `gates` to an event that the reading waits for.
     """
 
@@ -63,10 +68,20 @@ class ParagraphReader:
                 raise faults.pop(0)
         if not text.strip():
             raise NoText("the document holds no text")
-        return ReadDocument(ParsedDocument(text, (), title=None), tuple(_chunks(text, title)))
+        children = tuple(
+            _spooled(part, new_spool()) for part in text.split("\n\n") if part.startswith(INSIDE)
+        )
+        return ReadDocument(ParsedDocument(text, (), title=None), tuple(_chunks(text, title)), children)
 
     async def close(self) -> None:
         """See the port."""
+
+
+def _spooled(paragraph: str, spool: Path) -> SpooledChild:
+    name, _, text = paragraph.removeprefix(INSIDE).partition(": ")
+    content = text.encode()
+    spool.write_bytes(content)
+    return SpooledChild(name, None, spool, sha256(content).hexdigest(), len(content), content)
 
 
 def _chunks(text: str, title: str | None) -> list[Chunk]:
@@ -144,6 +159,7 @@ async def open_world(
     settings: Mapping[str, Any] | None = None,
     successor: Successor | None = None,
     can_embed: bool = True,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[World]:
     """Start everything over `folder`, with the points of an earlier `store`; stopped in order at the end. `llm`
     answers where it is given. Documents are copied to `successor`, if there is one."""
@@ -152,7 +168,9 @@ async def open_world(
     async with AsyncExitStack() as stack:
         directory = DataDirectory.open(folder, command="test")
         stack.callback(directory.close)
-        manifest = await open_manifest(folder / "manifest.db", max_queued_jobs=configured.max_queued_jobs)
+        manifest = await open_manifest(
+            folder / "manifest.db", max_queued_jobs=configured.max_queued_jobs, clock=clock
+        )
         stack.push_async_callback(manifest.close)
         await write_space(manifest, SERVING, EmbeddingSpace("words bm25", "words", {}, 1, "words"))
         blobs = FileBlobStore(folder / "blobs")

@@ -1,32 +1,76 @@
-"""`ragstone serve` with a hashing embedder and quick flushes: what is killed often should start and settle quickly."""
+"""A server that starts quickly, since many are killed: forked from a process that has imported everything, with a
+hashing embedder and quick flushes. On SIGUSR1 it writes a line that tells whether manifest, blobs and vectors agree.
+"""
 
-import argparse
+import asyncio
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import uvloop
 
-from ragstone.bootstrap import build_container
+from ragstone.bootstrap import Container, build_container
 from ragstone.cli.serve import serve_container
 from ragstone.config.settings import load_settings
+from ragstone.core import crash
 from ragstone.core.logs import configure_logging
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 
 DIMENSION = 64
-switching.FLUSH_EVERY_S = 0.05
+CHECKED = "consistency: "
 
 
-async def main(data_dir: Path, *, dimension: int, reindex: bool) -> None:
-    """Serve on a free port until SIGTERM."""
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Which embedder the server has, and whether it is to take over data of another one."""
+
+    dimension: int = DIMENSION
+    reindex: bool = False
+
+
+def start(data_dir: Path, crash_at: str | None, embedding: Embedding) -> tuple[ForkServerProcess, Connection]:
+    """The process, and the end of a pipe from which its standard error is read."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    reading, writing = context.Pipe(duplex=False)
+    process = context.Process(target=serve, args=(data_dir, crash_at, embedding, writing), daemon=True)
+    process.start()
+    writing.close()
+    return process, reading
+
+
+def serve(data_dir: Path, crash_at: str | None, embedding: Embedding, log: Connection) -> None:
+    """Serve on a free port until SIGTERM, in a process group of its own."""
+    os.setsid()
+    os.dup2(log.fileno(), sys.stderr.fileno())
+    log.close()
+    os.environ["CRASH_AT"] = crash_at or ""
+    importlib.reload(crash)
+    uvloop.run(_serve(data_dir, embedding))
+
+
+async def _serve(data_dir: Path, embedding: Embedding) -> None:
+    switching.FLUSH_EVERY_S = 0.05
     settings = load_settings(data_dir=data_dir, port=0)
     configure_logging(level="WARNING", log_format="json")
-    async with build_container(settings, embedder=HashingEmbedder(dimension), reindex=reindex) as container:
+    embedder = HashingEmbedder(embedding.dimension)
+    async with build_container(settings, embedder=embedder, reindex=embedding.reindex) as container:
+        checks = set[asyncio.Task[None]]()
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1, lambda: checks.add(asyncio.create_task(_check(container)))
+        )
         await serve_container(settings, container)
 
 
-if __name__ == "__main__":
-    options = argparse.ArgumentParser()
-    options.add_argument("data_dir", type=Path)
-    options.add_argument("--dimension", type=int, default=DIMENSION)
-    options.add_argument("--reindex", action="store_true")
-    uvloop.run(main(**vars(options.parse_args())))
+async def _check(container: Container) -> None:
+    found = await container.consistency.check()
+    sys.stderr.write(CHECKED + json.dumps(asdict(found)) + "\n")
+    sys.stderr.flush()

@@ -9,10 +9,21 @@ import time
 from pathlib import Path
 
 from tests.crash.at_rest import REAL_DIMENSION, consistency_violations
-from tests.crash.harness import CrashServer, Gone, Oracle, settle
+from tests.crash.harness import CrashServer, Gone, settle
+from tests.crash.oracle import Oracle
 
-SOURCES = [f"doc-{number}" for number in range(8)]
-OPERATIONS = ("upload", "upload", "upload", "delete", "reindex")
+SOURCES = [*(f"doc-{number}" for number in range(8)), "zip-0", "zip-1", "zip-2"]
+OPERATIONS = {
+    "upload": 6,
+    "put": 3,
+    "patch": 3,
+    "restore": 2,
+    "cancel": 2,
+    "retry": 2,
+    "reindex": 1,
+    "delete": 2,
+    "delete_by_filter": 1,
+}
 READY_S = 10.0
 
 
@@ -22,7 +33,8 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=50)
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
-    chance, oracle, slowest = random.Random(options.seed), Oracle(), 0.0
+    chance = random.Random(options.seed)
+    oracle, slowest = Oracle(chance), 0.0
     with tempfile.TemporaryDirectory(prefix="ragstone-storm-") as folder:
         data_dir = Path(folder) / "data"
         for number in range(1, options.rounds + 1):
@@ -30,6 +42,7 @@ def main() -> None:
             run_round(data_dir, oracle, chance, kind)
             ready_s = check_round(data_dir, oracle, number, kind)
             slowest = max(slowest, ready_s)
+    print(", ".join(f"{name} {times}" for name, times in sorted(oracle.done.items())))
     print(f"{options.rounds} kills, 0 lost, 0 torn, 0 ghosts; slowest start {slowest:.1f} s")
 
 
@@ -42,7 +55,8 @@ def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str) 
     until = time.monotonic() + 3.0
     try:
         while time.monotonic() < until and server.is_alive():
-            getattr(oracle, chance.choice(OPERATIONS))(server, chance.choice(SOURCES))
+            (operation,) = chance.choices(list(OPERATIONS), list(OPERATIONS.values()))
+            getattr(oracle, operation)(server, chance.choice(SOURCES))
             time.sleep(chance.uniform(0.0, 0.05))
     except Gone:
         pass
@@ -56,30 +70,18 @@ def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str) -> float
     started = time.monotonic()
     server = CrashServer(data_dir, real=True)
     ready_s = time.monotonic() - started
+    oracle.resend(server)
     problems = settle(server) + oracle.violations(server)
     problems += [] if ready_s <= READY_S else [f"ready only after {ready_s:.1f} s"]
+    if not problems:
+        oracle.learn(server)
     code = server.stop()
     problems += [] if code == 0 else [f"exit {code} after SIGTERM"]
     problems += consistency_violations(data_dir, dimension=REAL_DIMENSION)
     print(f"round {number:3d} {kind:6s} ready {ready_s:.2f} s {problems or 'ok'}", flush=True)
     if problems:
         sys.exit(1)
-    resolve(oracle, data_dir)
     return ready_s
-
-
-def resolve(oracle: Oracle, data_dir: Path) -> None:
-    """After a check nothing is in doubt any more for sources that the next rounds judge: start from what is there."""
-    server = CrashServer(data_dir, real=True)
-    present = {item["source"]: item["id"] for item in server.http.get("/documents?limit=200").json()["items"]}
-    for source, known in oracle.sources.items():
-        gone = source not in present
-        text = "" if gone else server.http.get(f"/documents/{present[source]}/text").text
-        known.deleted |= {*known.acknowledged, *known.in_doubt} - {text}
-        known.document_id = present.get(source)
-        known.acknowledged = [] if gone else [text]
-        known.in_doubt, known.delete_in_doubt = set(), False
-    server.stop()
 
 
 if __name__ == "__main__":

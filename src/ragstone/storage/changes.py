@@ -108,13 +108,14 @@ def update_document(
     if patch.expires_at is not Unset.UNSET:
         changes["expires_at"] = patch.expires_at
         _pass_on_expiry(tx, document_id, patch)
-    is_stale = document.visible_version is not None and bool(changes.keys() & {"title", "metadata"})
-    if is_stale:
+    is_stale = bool(changes.keys() & {"title", "metadata"})
+    if is_stale:  # also without a visible version: the first one may be in work, begun with the old words
         changes["payload_stale_at"] = tx.now
     tx.execute(update(documents).where(documents.c.id == document_id).values(changes))
     _update_versions(tx, document, patch)
     changed = document_row(tx, tenant_id, document_id)
-    return load_document(tx, changed), _payload_target(changed) if is_stale else None
+    has_points = is_stale and changed.visible_version is not None
+    return load_document(tx, changed), _payload_target(changed) if has_points else None
 
 
 def stale_payloads(tx: Transaction, limit: int) -> list[PayloadTarget]:
