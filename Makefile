@@ -5,10 +5,11 @@ RUN = $(UV) run
 LINT = $(UV) run --group lint
 PYTHON_FILES = src tests bench tools
 ROUNDS ?= 50
+RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint coverage fmt docs bench eval crash
+.PHONY: help setup run test check lint coverage fmt docs bench eval crash states
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,3 +53,6 @@ eval: ## Measure ranking and answers on public sets: make eval DATA=path
 
 crash: ## Kill the server at random under load and compare with what it acknowledged
 	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS)
+
+states: ## Live random lives of the whole service beside a plain model: make states RUNS=2000
+	$(RUN) python -m tests.hostile.states --runs $(RUNS)

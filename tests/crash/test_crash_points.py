@@ -126,9 +126,9 @@ def use_another_collection(server: CrashServer, name: str) -> None:
     """Documents that the oracle does not ask for: one fails, one is long enough to be cancelled in time."""
     server.http.post("/collections", json={"name": name})
     fields = {"collection": name}
-    server.http.post("/documents", files={"file": ("blank.txt", b"  \n \n", "text/plain")}, data=fields)
-    reply = server.http.post("/documents", json={"text": LONG, **fields})
+    reply = server.http.post("/documents", json={"text": f"{LONG} {name}", **fields})
     server.http.post(f"/jobs/{reply.json()['job']['id']}/cancel")
+    server.http.post("/documents", files={"file": ("blank.txt", b"  \n \n", "text/plain")}, data=fields)
 
 
 @pytest.mark.parametrize("point", [*WHILE_SERVING, *LATER])
