@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import IO, Any, Protocol
 
 import httpx2
 
@@ -141,7 +141,7 @@ class Process(Protocol):
     def pid(self) -> int: ...
 
     @property
-    def stderr(self) -> TextIO: ...
+    def stderr(self) -> IO[str]: ...
 
     def poll(self) -> int | None:
         """The exit code, None while it runs."""
@@ -167,7 +167,8 @@ class _Real:
             start_new_session=True,
         )
         assert self._popen.stderr is not None
-        self.pid, self.stderr = self._popen.pid, self._popen.stderr
+        self.pid = self._popen.pid
+        self.stderr: IO[str] = self._popen.stderr
 
     def poll(self) -> int | None:
         return self._popen.poll()
@@ -183,7 +184,8 @@ class _Light:
     def __init__(self, data_dir: Path, crash_at: str | None, embedding: Embedding):
         self._process, log = light_server.start(data_dir, crash_at, embedding)
         assert self._process.pid is not None
-        self.pid, self.stderr = self._process.pid, open(os.dup(log.fileno()))
+        self.pid = self._process.pid
+        self.stderr: IO[str] = os.fdopen(os.dup(log.fileno()))
         log.close()
 
     def poll(self) -> int | None:
@@ -228,7 +230,8 @@ def is_in_work(document: Mapping[str, Any]) -> bool:
     return (document["pending"] or {}).get("status") in ("queued", "processing")
 
 
-def all_documents(server: CrashServer) -> Iterator[Mapping[str, Any]]:
+def all_documents(server: CrashServer) -> Iterator[dict[str, Any]]:
+    """Of the default collection, parts included."""
     cursor = None
     while True:
         params = {"limit": "200", **({"cursor": cursor} if cursor else {})}

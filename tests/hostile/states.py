@@ -509,7 +509,7 @@ def run_lives(runs: int, *, seeded: bool) -> None:
     """So many random lives; `seeded` ones are the same every time."""
     with without_waiting():
         chosen = settings(SETTINGS, max_examples=runs, derandomize=seeded, database=None)
-        run_state_machine_as_test(Life, settings=chosen)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Life, settings=chosen)
 
 
 def main() -> None:

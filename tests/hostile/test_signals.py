@@ -1,5 +1,6 @@
 """SIGTERM at a bad moment: the server ends within five seconds, and nothing is lost."""
 
+import asyncio
 import os
 import signal
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ragstone.storage import schema
+from ragstone.storage.database import Database
 from tests.crash import light_server
 from tests.crash.harness import CrashServer, settle
 from tests.engines import quick_folder
@@ -41,17 +44,37 @@ def assert_intact(data_dir: Path) -> None:
     assert server.stop() == 0
 
 
+def terminated(data_dir: Path, after_s: float) -> int | None:
+    """The exit code of a start that gets SIGTERM after so long; None if it does not end in time."""
+    process, log = light_server.start(data_dir, None)
+    time.sleep(after_s)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(ENDS_WITHIN_S)
+    log.close()
+    return process.exitcode
+
+
 def test_sigterm_at_any_moment_of_a_start(data_dir: Path) -> None:
     for after_s in (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0):
-        process, log = light_server.start(data_dir, None)
-        time.sleep(after_s)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGTERM)
-        process.join(ENDS_WITHIN_S)
-        log.close()
-        assert process.exitcode in (0, -signal.SIGTERM), f"after {after_s} s: {process.exitcode}"
+        assert terminated(data_dir, after_s) in (0, -signal.SIGTERM), f"after {after_s} s"
 
     assert_intact(data_dir)
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.2, 0.4])
+def test_sigterm_during_a_migration(after_s: float, tmp_path: Path) -> None:
+    database = Database(tmp_path / "manifest.db")
+    database.prepare(lambda tx: schema.migrate(tx.connection, "0001"))
+    asyncio.run(database.close())
+
+    assert terminated(tmp_path, after_s) in (0, -signal.SIGTERM)
+
+    server = CrashServer(tmp_path)
+    server.http.post("/documents", json={"text": "After it."}).raise_for_status()
+    assert settle(server) == []
+    assert server.disagreements() == []
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("times", [1, 2])

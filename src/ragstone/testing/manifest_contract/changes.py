@@ -162,6 +162,18 @@ class ChangePromises:
         document, _ = await manifest.update_document(TENANT, ready.id, DocumentPatch(metadata=None))
         assert document.metadata == {}
 
+    async def test_points_of_the_first_version_are_stale_if_it_was_patched_in_work(
+        self, manifest: Manifest
+    ) -> None:
+        """It may have been begun before the patch."""
+        accepted = await upload(manifest, content="first")
+        _, target = await manifest.update_document(TENANT, accepted.document.id, DocumentPatch(title="New"))
+        assert target is None
+        assert await manifest.stale_payloads(10) == []
+        await finish(manifest)
+        (stale,) = await manifest.stale_payloads(10)
+        assert (stale.version, stale.title) == (1, "New")
+
     async def test_points_are_stale_until_the_last_patch_was_written(self, manifest: Manifest) -> None:
         """And while a version is in work that may have begun before the patch."""
         ready = await make_ready(manifest)
