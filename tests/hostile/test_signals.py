@@ -13,6 +13,7 @@ from ragstone.storage import schema
 from ragstone.storage.database import Database
 from tests.crash import light_server
 from tests.crash.harness import CrashServer, settle
+from tests.crash.light_server import Embedding
 from tests.engines import quick_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -46,7 +47,7 @@ def assert_intact(data_dir: Path) -> None:
 
 def terminated(data_dir: Path, after_s: float) -> int | None:
     """The exit code of a start that gets SIGTERM after so long; None if it does not end in time."""
-    process, log = light_server.start(data_dir, None)
+    process, log = light_server.start(data_dir, None, Embedding())
     time.sleep(after_s)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGTERM)

@@ -197,7 +197,9 @@ class DocumentService:
         try:
             return (await self._blobs.read(version.text_sha256)).decode()
         except BlobMissing:
-            await self._manifest.get_version(tenant_id, document_id, number)  # not lost, but dropped meanwhile
+            await self._manifest.get_version(
+                tenant_id, document_id, number
+            )  # not lost, but dropped meanwhile
             document = await self._manifest.get_document(tenant_id, document_id)
             if document.status is DocumentStatus.READY:
                 raise
