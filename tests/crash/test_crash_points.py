@@ -7,6 +7,7 @@ armed: at three deaths a document that was being read would be taken for poison.
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -104,7 +105,7 @@ def chain() -> Iterator[Chain]:
 
 def use_everything(server: CrashServer, oracle: Oracle) -> None:
     """Every operation at least once, until the server dies of it."""
-    other = f"other-{oracle.serial}"
+    other = f"other-{uuid4().hex[:8]}"
     use_another_collection(server, other)
     for source in ("kept", "changed", "deleted", "zip"):
         oracle.upload(server, source)
