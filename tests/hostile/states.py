@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ragstone.core.errors import (
     Conflict,
@@ -152,6 +152,16 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self.root)
 
     # ---- rules ----
+
+    @initialize(first=st.sampled_from(CONTENTS), second=st.sampled_from(CONTENTS))
+    def begin(self, first: str, second: str) -> None:
+        """A life without documents would be dull."""
+        self.upload("first", first, OnDuplicate.VERSION, None, None)
+        self.upload("second", second, OnDuplicate.VERSION, 1, None)
+
+    @rule(content=st.sampled_from(CONTENTS), tag=st.sampled_from(TAGS))
+    def upload_another(self, content: str, tag: int | None) -> None:
+        self.upload(None, content, OnDuplicate.VERSION, tag, None)
 
     @rule(
         source=st.sampled_from(SOURCES),

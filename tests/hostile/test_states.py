@@ -7,4 +7,4 @@ from tests.hostile.states import run_lives
 
 @pytest.mark.slow
 def test_random_lives_are_as_the_model_says() -> None:
-    run_lives(30, seeded=True)
+    run_lives(20, seeded=True)
