@@ -1,8 +1,8 @@
 """HOSTILE C1 in our words: the process dies at every named point, and no acknowledgement is broken.
 
 The deaths are a chain on one data directory: the server that is started after one is armed with the next point. It
-finds what the dead one left, and is used until it dies itself. After every second one a server comes that is not
-armed: at three deaths a document that was being read would be taken for poison.
+finds what the dead one left, and is used until it dies itself. Before a document that was being read could
+be taken for poison, a server comes that is not armed.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import pytest
 
 from ragstone.pipelines import ingestion
 from ragstone.services import consistency, payloads, purging, switching
+from ragstone.services.ingestion import MAX_DEATHS
 from ragstone.storage import blobs, manifest
 from ragstone.vectorstores import edge_engine
 from tests.crash.harness import CrashServer, Gone, settle
@@ -56,7 +57,7 @@ class Chain:
     def die_at(self, point: str) -> bool:
         """Start, look at what the death before left, and use everything until it dies of the point. False if it never
         comes there."""
-        if self._since_rest == 2:
+        if self._since_rest == MAX_DEATHS - 2:
             self.rest()
         self._since_rest += 1
         self.deaths.append(point)

@@ -506,7 +506,7 @@ def without_waiting() -> Iterator[None]:
         patch.setattr(switching, "RETRY_DELAY", quick)
         patch.setattr(ingestion, "RETRY_AFTER", quick)
         patch.setattr(ingestion, "RETRY_AFTER_MOST", quick)
-        patch.setattr(consistency, "MAX_STRIKES", 1_000)
+        patch.setattr(consistency, "MAX_DEATHS", 1_000)
         patch.setattr(in_process, "IDLE_POLL_S", 0.01)
         patch.setattr(in_process, "SOONEST_POLL_S", 0.002)
         for module in (payloads, purging):

@@ -12,7 +12,7 @@ from ragstone.core.crash import crash_point
 from ragstone.core.errors import Unavailable
 from ragstone.core.models import VersionContent
 from ragstone.core.ports import BlobStore, Manifest, VectorStore
-from ragstone.services.ingestion import MAX_STRIKES
+from ragstone.services.ingestion import MAX_DEATHS
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class ConsistencyService:
 
     async def recover(self) -> Consistency:
         """At start-up, before any work: interrupted jobs back to the queue, then repair. Returns what was found."""
-        requeued, poisoned = await self._manifest.recover(max_attempts=MAX_STRIKES)
+        requeued, poisoned = await self._manifest.recover(max_attempts=MAX_DEATHS)
         if requeued or poisoned:
             log.info("interrupted jobs recovered", extra={"requeued": requeued, "poisoned": poisoned})
         found = await self._compare(orphan_age_s=0.0)  # nobody uploads yet

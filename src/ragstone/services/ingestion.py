@@ -23,11 +23,14 @@ from ragstone.services.switching import VersionSwitch
 log = logging.getLogger(__name__)
 
 MAX_STRIKES = 3  # attempts that killed the worker or met a defect; the count survives restarts
+# Deaths of the whole server count as well, in case a document is their cause. More of them are forgiven: parsers run
+# in processes of their own, so it is hardly ever the document, and a crash loop of a few restarts must fail no job.
+MAX_DEATHS = 10
 MAX_ATTEMPTS = 30  # while a part is down: with the back-off below about a quarter of an hour
 RETRY_AFTER = timedelta(seconds=1)
 RETRY_AFTER_MOST = timedelta(seconds=30)
 
-POISON = Failure(Poison.code, f"the parser died {MAX_STRIKES} times on this document")
+POISON = Failure(Poison.code, f"the work on this document broke off {MAX_STRIKES} times")
 DEFECT = Failure(InternalError.code, "a defect of the server; its log has the trace")
 
 
