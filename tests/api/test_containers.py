@@ -31,9 +31,10 @@ async def settled(api: Api, document_id: str) -> dict[str, Any]:
     """The container once its parts are settled, at every depth."""
 
     async def is_settled(one: str = document_id) -> bool:
-        children = (await api.get(f"/documents/{one}"))["children"]
-        final = all(child["status"] in ("ready", "failed") for child in children)
-        return final and all([await is_settled(child["id"]) for child in children])
+        document = await api.get(f"/documents/{one}")
+        if document["status"] not in ("ready", "failed") or document["pending"] is not None:
+            return False
+        return all([await is_settled(child["id"]) for child in document["children"]])
 
     await until(is_settled)
     return await api.get(f"/documents/{document_id}")

@@ -237,12 +237,13 @@ async def _announced(data_dir: Path) -> str:
     return url
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _watcher_of_this_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library looks out for a stopping server once a thread, in whichever loop an earlier test had."""
     monkeypatch.setattr(sse_starlette.sse._thread_state, "shutdown_state", None, raising=False)
 
 
+@pytest.mark.usefixtures("_watcher_of_this_loop")
 class TestSigterm:
     async def test_open_streams_are_finished_and_nothing_new_begins(self, tmp_path: Path) -> None:
         async with ScriptedUpstream(tokens_per_s=12) as upstream:
