@@ -9,7 +9,7 @@ RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint coverage fmt docs bench eval crash states
+.PHONY: help setup run test check lint coverage fmt docs bench eval crash states flood
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,3 +56,6 @@ crash: ## Kill the server at random under load and compare with what it acknowle
 
 states: ## Live random lives of the whole service beside a plain model: make states RUNS=2000
 	$(RUN) python -m tests.hostile.states --runs $(RUNS)
+
+flood: ## Upload 10,000 documents at once to a server with room for 500
+	$(RUN) python -m tests.hostile.flood

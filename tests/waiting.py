@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 PATIENCE_S = 60.0
 
 
-async def until(holds: Callable[[], Awaitable[bool]], *, every_s: float = 0.01) -> None:
-    """Return as soon as it holds; fail after a minute."""
-    async with asyncio.timeout(PATIENCE_S):
+async def until(
+    holds: Callable[[], Awaitable[bool]], *, every_s: float = 0.01, timeout_s: float = PATIENCE_S
+) -> None:
+    """Return as soon as it holds; fail after `timeout_s`."""
+    async with asyncio.timeout(timeout_s):
         while not await holds():  # noqa: ASYNC110 - it depends on other tasks and processes
             await asyncio.sleep(every_s)

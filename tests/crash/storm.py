@@ -1,4 +1,7 @@
-"""Random kills under mixed load: `python -m tests.crash.storm --rounds 50`. Exit 1 at the first broken promise."""
+"""Random kills under mixed load: `python -m tests.crash.storm --rounds 50`. Exit 1 at the first broken promise.
+
+A start that takes too long is counted and told at the end, for a busy machine makes starts slow as well.
+"""
 
 import argparse
 import random
@@ -34,16 +37,19 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     chance = random.Random(options.seed)
-    oracle, slowest = Oracle(chance), 0.0
+    oracle, starts_s = Oracle(chance), list[float]()
     with tempfile.TemporaryDirectory(prefix="ragstone-storm-") as folder:
         data_dir = Path(folder) / "data"
         for number in range(1, options.rounds + 1):
             kind = chance.choice(("api", "engine", "group"))
             run_round(data_dir, oracle, chance, kind)
-            ready_s = check_round(data_dir, oracle, number, kind)
-            slowest = max(slowest, ready_s)
+            starts_s.append(check_round(data_dir, oracle, number, kind))
     print(", ".join(f"{name} {times}" for name, times in sorted(oracle.done.items())))
-    print(f"{options.rounds} kills, 0 lost, 0 torn, 0 ghosts; slowest start {slowest:.1f} s")
+    slow = sum(start_s > READY_S for start_s in starts_s)
+    print(
+        f"{options.rounds} kills, 0 lost, 0 torn, 0 ghosts; slowest start {max(starts_s):.1f} s, {slow} over {READY_S:.0f} s"
+    )
+    sys.exit(bool(slow))
 
 
 def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str) -> None:
@@ -72,7 +78,6 @@ def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str) -> float
     ready_s = time.monotonic() - started
     oracle.resend(server)
     problems = settle(server) + oracle.violations(server)
-    problems += [] if ready_s <= READY_S else [f"ready only after {ready_s:.1f} s"]
     if not problems:
         oracle.learn(server)
     code = server.stop()

@@ -15,7 +15,7 @@ from ragstone.services.documents import UploadFields
 from tests.parts import World, open_world
 from tests.waiting import until
 
-INTERLEAVINGS = 20
+INTERLEAVINGS = 100
 
 
 async def put(world: World, document_id: str, text: str) -> Acceptance:
