@@ -1,7 +1,7 @@
 """The services over stand-ins for engine and parser: real manifest, blobs, queue, switch and purger; faults on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from ragstone.core.models import (
     Document,
     Job,
     JobState,
+    KnownChunk,
     Metadata,
     OnDuplicate,
     ParsedDocument,
@@ -53,13 +54,21 @@ class ParagraphReader:
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
+    known: list[list[KnownChunk]] = field(default_factory=list)
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+        self,
+        path: Path,
+        *,
+        media_type: str,
+        title: str | None,
+        new_spool: Callable[[], Path],
+        known: Sequence[KnownChunk] = (),
     ) -> ReadDocument:
         """See the port."""
         text = await asyncio.to_thread(path.read_text)
         self.reading.append(text)
+        self.known.append(list(known))
         for word, gate in self.gates.items():
             if word in text:
                 await gate.wait()

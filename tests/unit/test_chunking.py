@@ -14,7 +14,7 @@ from ragstone.chunking.structural import (
     StructuralChunker,
     build_chunker,
 )
-from ragstone.core.models import Block, BlockKind, Chunk, Location, ParsedDocument
+from ragstone.core.models import Block, BlockKind, Chunk, KnownChunk, Location, ParsedDocument
 from ragstone.core.tokenizer import WordPieceTokenizer
 from ragstone.parsers import parser_for
 
@@ -282,3 +282,64 @@ class TestContext:
         chunks = chunk_markdown(paragraph(11, 40), "stone " * 500)
         assert TOKENIZER.count(chunks[0].context) <= CONTEXT_TOKENS
         assert chunks[0].context.startswith("stone stone")
+
+
+def known(chunks: list[Chunk]) -> list[KnownChunk]:
+    return [KnownChunk.of(chunk.text) for chunk in chunks]
+
+
+def chunk_again(source: str, before: list[Chunk]) -> list[Chunk]:
+    parsed = parser_for("text/markdown").parse(source.encode())
+    chunks = CHUNKER.chunk(parsed, parsed.title, known(before))
+    check(parsed, chunks)
+    return chunks
+
+
+def new_in(chunks: list[Chunk], before: list[Chunk]) -> int:
+    return len({chunk.text for chunk in chunks} - {chunk.text for chunk in before})
+
+
+@pytest.mark.parametrize("place", [0, 7, 100, 199])
+@pytest.mark.parametrize("change", ["replace", "insert", "delete"])
+def test_a_changed_paragraph_makes_new_chunks_where_it_is(change: str, place: int) -> None:
+    paragraphs = [paragraph(seed, sentences=3 + seed % 4) for seed in range(200)]
+    before = chunk_markdown("\n\n".join(paragraphs))
+    kept = {"replace": (place, place + 1), "insert": (place, place), "delete": (place, place + 1)}[change]
+    paragraphs[slice(*kept)] = [] if change == "delete" else [paragraph(1_000, sentences=2)]
+    anew, again = chunk_markdown("\n\n".join(paragraphs)), chunk_again("\n\n".join(paragraphs), before)
+    assert new_in(again, before) <= min(6, new_in(anew, before))
+
+
+def test_a_document_that_changes_again_and_again_keeps_chunks_of_a_good_size() -> None:
+    chance = random.Random(1)
+    paragraphs = [paragraph(seed, sentences=3 + seed % 4) for seed in range(60)]
+    chunks = chunk_markdown("\n\n".join(paragraphs))
+    for change in range(100):
+        paragraphs[chance.randrange(len(paragraphs))] = paragraph(
+            2_000 + change, sentences=chance.randint(1, 9)
+        )
+        chunks = chunk_again("\n\n".join(paragraphs), chunks)
+    anew = chunk_markdown("\n\n".join(paragraphs))
+    assert len(chunks) <= 1.15 * len(anew)
+
+
+def test_what_is_known_of_the_same_text_changes_nothing() -> None:
+    source = "\n\n".join(paragraph(seed) for seed in range(40))
+    chunks = chunk_markdown(source)
+    assert chunk_again(source, chunks) == chunks
+
+
+def test_chunks_that_all_begin_alike_take_no_longer() -> None:
+    rows = [
+        f"The same beginning of every single paragraph, and then {paragraph(seed)}" for seed in range(300)
+    ]
+    before = chunk_markdown("\n\n".join(rows))
+    alike = [KnownChunk(chunk.beginning, 100 + n, chunk.digest) for n, chunk in enumerate(known(before) * 20)]
+    parsed = parser_for("text/markdown").parse("\n\n".join(rows).encode())
+    check(parsed, CHUNKER.chunk(parsed, None, alike))
+
+
+def test_the_chunks_of_another_document_do_not_matter() -> None:
+    source = "\n\n".join(paragraph(seed) for seed in range(40))
+    other = chunk_markdown("\n\n".join(paragraph(seed) for seed in range(500, 540)))
+    assert chunk_again(source, other) == chunk_markdown(source)

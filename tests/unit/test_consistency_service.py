@@ -3,13 +3,13 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ragstone.core.models import DEFAULT_TENANT, DocumentStatus, ReadDocument
+from ragstone.core.models import DEFAULT_TENANT, DocumentStatus, KnownChunk, ReadDocument
 from ragstone.services import switching
 from ragstone.services.consistency import ORPHAN_BLOB_AGE_S
 from tests.memory_store import MemoryStore
@@ -113,10 +113,16 @@ class ShoutingReader(ParagraphReader):
     """Reads in upper case, so that a text is not its original."""
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+        self,
+        path: Path,
+        *,
+        media_type: str,
+        title: str | None,
+        new_spool: Callable[[], Path],
+        known: Sequence[KnownChunk] = (),
     ) -> ReadDocument:
         """See the port."""
-        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool)
+        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool, known=known)
         return replace(read, parsed=replace(read.parsed, text=read.parsed.text.upper()))
 
 

@@ -21,7 +21,7 @@ from ragstone.core.errors import (
     UnsupportedMediaType,
     WorkerDied,
 )
-from ragstone.core.models import ReadDocument
+from ragstone.core.models import KnownChunk, ReadDocument
 from ragstone.parsers import PARSERS
 from ragstone.parsers.bounds import Limits
 from ragstone.parsers.child import ParseProcess
@@ -346,3 +346,17 @@ async def test_worker_gets_no_secret(
 
 def environment_of(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_text()
+
+
+async def test_what_is_known_of_an_earlier_version_reaches_the_chunker(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    sentences = [f"Sentence number {n} tells something else than all the others do." for n in range(400)]
+    pool, first = make_pool(), original(tmp_path, " ".join(sentences))
+    before = (await read_whole(pool, first)).chunks
+    second = original(tmp_path, " ".join(["A new beginning of some length.", *sentences]))
+
+    known = [KnownChunk.of(chunk.text) for chunk in before]
+    after = await pool.read(second, media_type="text/plain", title=None, new_spool=lambda: first, known=known)
+
+    assert len({chunk.text for chunk in after.chunks} - {chunk.text for chunk in before}) <= 4

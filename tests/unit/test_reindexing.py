@@ -1,7 +1,7 @@
 """A new collection is filled beside the one that serves, and takes its place without a gap."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from ragstone.bootstrap import Successor
 from ragstone.core.errors import BadEmbedding, EmbedderUnavailable
-from ragstone.core.models import DEFAULT_TENANT, Embedding, ReadDocument, Scope, Vector
+from ragstone.core.models import DEFAULT_TENANT, Embedding, KnownChunk, ReadDocument, Scope, Vector
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.searching import Search
 from ragstone.services import reindexing, switching
@@ -349,16 +349,24 @@ class SplittingReader(ParagraphReader):
         self._every = every
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+        self,
+        path: Path,
+        *,
+        media_type: str,
+        title: str | None,
+        new_spool: Callable[[], Path],
+        known: Sequence[KnownChunk] = (),
     ) -> ReadDocument:
         """See the port."""
-        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool)
+        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool, known=known)
         text = read.parsed.text.replace("Zebras ", "Zebras\n\n")
         text = text + "\n\nRead anew." if self._every else text
         other = path.parent / "other"
         other.write_text(text)
         try:
-            return await super().read(other, media_type=media_type, title=title, new_spool=new_spool)
+            return await super().read(
+                other, media_type=media_type, title=title, new_spool=new_spool, known=known
+            )
         finally:
             other.unlink()
 

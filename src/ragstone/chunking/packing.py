@@ -1,11 +1,12 @@
 """Which pieces make a chunk: the division of a document that costs least, found by dynamic programming.
 
 A chunk costs what it lacks to the target or has above it, squared; a cut costs by what it tears apart; a section that
-begins inside a chunk costs too. Unlike greedy packing this leaves no small rests, and a change in the text moves the
-cuts near it only.
+begins inside a chunk costs too. Unlike greedy packing this leaves no small rests. What was a chunk of the version before
+is preferred, so that a change in the text makes new chunks only where it is.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ragstone.chunking.pieces import Cut, Piece
@@ -29,6 +30,8 @@ _INTO_SUBSECTION = 0.4
 _BETWEEN_SIBLINGS = 0.6
 _BETWEEN_CHAPTERS = 0.8
 _OVER_TARGET = 0.3
+_KNOWN_BEFORE = 0.3  # what a chunk is cheaper by that need not be embedded again
+_WELL_FILLED = 0.1  # at most: 137 of 200 tokens; others are not preferred, or small rests would stay for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,19 @@ class Packer:
         self._limits = limits
         self._size_costs = [_size_cost(tokens, limits) for tokens in range(limits.most + 1)]
 
-    def pack(self, pieces: Sequence[Piece], contexts: Sequence[int]) -> list[tuple[int, int]]:
+    def pack(
+        self, pieces: Sequence[Piece], contexts: Sequence[int], known: Iterable[tuple[int, int]] = ()
+    ) -> list[tuple[int, int]]:
         """(first, one behind the last) piece of each chunk. `contexts` holds the most tokens that the context of a
-        chunk with each piece can have."""
+        chunk with each piece can have, `known` what was a chunk before."""
+        known_begins = defaultdict[int, set[int]](set)
+        for first, stop in known:
+            known_begins[stop].add(first)
         cheapest, begins = [0.0], [0]
         crossings = [0.0, *map(_crossing_cost, pieces, pieces[1:])]
         for stop in range(1, len(pieces) + 1):
-            cost, begin = self._last_chunk(pieces, contexts, crossings, cheapest, stop)
+            known_here = known_begins.get(stop, ())
+            cost, begin = self._last_chunk(pieces, contexts, crossings, cheapest, known_here, stop)
             cheapest.append(cost)
             begins.append(begin)
         chunks: list[tuple[int, int]] = []
@@ -69,6 +78,7 @@ class Packer:
         contexts: Sequence[int],
         crossings: Sequence[float],
         cheapest: Sequence[float],
+        known_begins: Collection[int],
         stop: int,
     ) -> tuple[float, int]:
         """What the first `stop` pieces cost at least, and where their last chunk then begins."""
@@ -84,6 +94,8 @@ class Packer:
             if begin < stop - 1 and (tokens + context > limits.most or piece.start < furthest):
                 break
             cost = cheapest[begin] + size_costs[tokens] + _CUT_COSTS[piece.cut] + crossed
+            if begin in known_begins and size_costs[tokens] <= _WELL_FILLED:
+                cost -= _KNOWN_BEFORE
             if cost < best:
                 best, best_begin = cost, begin
             if not piece.adds_up:

@@ -1,12 +1,13 @@
 """The chunker: spans of about 200 word pieces that follow the document's structure, each within the encoder's limit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ragstone.chunking.context import ContextBuilder
+from ragstone.chunking.known import KnownChunks
 from ragstone.chunking.packing import Limits, Packer
 from ragstone.chunking.pieces import Cut, Piece, PieceCutter
 from ragstone.chunking.tokens import DocumentTokens, TokenCounter, Tokenizer
-from ragstone.core.models import Chunk, Location, ParsedDocument
+from ragstone.core.models import Chunk, KnownChunk, Location, ParsedDocument
 
 TARGET_TOKENS = 200
 MAX_TOKENS = 254  # the encoder's 256 less [CLS] and [SEP]; what is beyond them it does not see
@@ -28,7 +29,7 @@ class StructuralChunker:
 
     The chunks' spans are in order, do not overlap and cover all blocks but for white space; `text` is
     `parsed.text[start:end]`; `embedding_text` has at most `max_tokens` word pieces; no cut tears a grapheme cluster of
-    up to 64 code points. The same document gives the same chunks. Linear in the length of the text.
+    up to 64 code points. The same document and known chunks give the same chunks. Linear in the length of the text.
     """
 
     def __init__(
@@ -46,8 +47,11 @@ class StructuralChunker:
         self._piece_tokens = min(target_tokens, max_tokens - context_tokens)
         self._max_characters = max_characters
 
-    def chunk(self, parsed: ParsedDocument, title: str | None) -> list[Chunk]:
-        """All chunks, in order. `title` opens their contexts."""
+    def chunk(
+        self, parsed: ParsedDocument, title: str | None, known: Iterable[KnownChunk] = ()
+    ) -> list[Chunk]:
+        """All chunks, in order. `title` opens their contexts. `known` are those of an earlier version: what is
+        unchanged is divided as it was."""
         cutter = PieceCutter(
             parsed.text,
             DocumentTokens(self._counter, parsed.text),
@@ -55,10 +59,11 @@ class StructuralChunker:
             max_characters=self._max_characters,
         )
         contexts = ContextBuilder(self._counter, title, max_tokens=self._context_tokens)
+        known_chunks = KnownChunks(known)
         chunks: list[Chunk] = []
         for run in _runs(cutter.pieces(parsed.blocks)):
             most = [contexts.most_tokens(piece.path) for piece in run]
-            for first, stop in self._packer.pack(run, most):
+            for first, stop in self._packer.pack(run, most, known_chunks.runs(parsed.text, run)):
                 chunks.append(_chunk(len(chunks), parsed.text, run[first:stop], contexts))
         return chunks
 

@@ -1,11 +1,12 @@
 """Frozen values that travel between rooms. Offsets are Unicode code points with exclusive ends; times are UTC."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from ragstone.core.errors import RagstoneError
 
@@ -25,6 +26,7 @@ Metadata = Mapping[str, Any]
 """A flat object: string keys; values are strings, numbers, booleans, null, or lists of strings/numbers/booleans."""
 
 MAX_METADATA_KEYS = 64
+KNOWN_BY = 32
 
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
@@ -129,6 +131,22 @@ class Chunk:
     def embedding_text(self) -> str:
         """What the encoder and BM25 see."""
         return f"{self.context}\n{self.text}" if self.context else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChunk:
+    """What a chunk's text is known by in another version of its document."""
+
+    beginning: str
+    """Its first characters, KNOWN_BY of them."""
+    length: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """By the chunk's text."""
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return cls(text[:KNOWN_BY], len(text), digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,6 +496,8 @@ class IngestTask:
     created_at: datetime
     depth: int = 0
     """How many documents it is inside of."""
+    visible_version: int | None = None
+    """The one that is to be replaced, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)

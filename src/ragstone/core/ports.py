@@ -23,6 +23,7 @@ from ragstone.core.models import (
     Job,
     JobKind,
     JobState,
+    KnownChunk,
     ManifestCopy,
     Member,
     NewContent,
@@ -239,9 +240,16 @@ class DocumentReader(Protocol):
     """Parses and chunks a stored original under limits, off the event loop."""
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+        self,
+        path: Path,
+        *,
+        media_type: str,
+        title: str | None,
+        new_spool: Callable[[], Path],
+        known: Sequence[KnownChunk] = (),
     ) -> ReadDocument:
-        """`title` as the user gave it; without one the document's own opens the chunks' contexts. The document may
+        """`title` as the user gave it; without one the document's own opens the chunks' contexts. What is unchanged
+        since the version that `known` is of is divided into the same chunks. The document may
         come without its blocks, which only the chunker needs. Each child is written to a path of its own that
         `new_spool` gives; the caller owns these files, after an error there are none. Raises UnsupportedMediaType,
         IngestError kinds; WorkerDied when the worker was killed (not by its limits); Unavailable (the disk is full).

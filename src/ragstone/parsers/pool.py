@@ -1,11 +1,11 @@
 """Parse workers at the service of one event loop: started with the first document, replaced when worn or dead."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ragstone.core.errors import IngestError
-from ragstone.core.models import ReadDocument
+from ragstone.core.models import KnownChunk, ReadDocument
 from ragstone.parsers import PARSERS, parser_path
 from ragstone.parsers.bounds import Limits
 from ragstone.parsers.child import ParseProcess
@@ -47,11 +47,17 @@ class WorkerPool:
         self._retirement: asyncio.TimerHandle | None = None
 
     async def read(
-        self, path: Path, *, media_type: str, title: str | None, new_spool: Callable[[], Path]
+        self,
+        path: Path,
+        *,
+        media_type: str,
+        title: str | None,
+        new_spool: Callable[[], Path],
+        known: Sequence[KnownChunk] = (),
     ) -> ReadDocument:
         """See `DocumentReader`. The document comes without its blocks. Raises UnsupportedMediaType besides."""
         parser = parser_path(media_type, self._parsers)
-        request = encode_request(ReadRequest(str(path), parser, self._chunker, title))
+        request = encode_request(ReadRequest(str(path), parser, self._chunker, title, tuple(known)))
         async with self._slots:
             return await self._ask(request, new_spool)
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import msgpack
 
 from ragstone.core.errors import IngestError, ParseFailed
-from ragstone.core.models import Chunk, Location, ParsedDocument
+from ragstone.core.models import Chunk, KnownChunk, Location, ParsedDocument
 
 LENGTH_BYTES = 4
 
@@ -24,6 +24,7 @@ class ReadRequest:
     parser: str
     chunker: str
     title: str | None
+    known: tuple[KnownChunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,14 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
 def encode_request(request: ReadRequest) -> bytes:
     """A framed request."""
-    return frame([request.path, request.parser, request.chunker, request.title])
+    known = [[chunk.beginning, chunk.length, chunk.digest] for chunk in request.known]
+    return frame([request.path, request.parser, request.chunker, request.title, known])
 
 
 def decode_request(packed: bytes) -> ReadRequest:
     """The inverse of `encode_request`, without its frame."""
-    return ReadRequest(*msgpack.unpackb(packed))
+    path, parser, chunker, title, known = msgpack.unpackb(packed)
+    return ReadRequest(path, parser, chunker, title, tuple(KnownChunk(*chunk) for chunk in known))
 
 
 def encode_document(parsed: ParsedDocument, chunks: Sequence[Chunk], peak_bytes: int) -> bytes:

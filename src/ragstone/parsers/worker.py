@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ragstone.core.errors import BlobMissing, IngestError, ParseFailed, ParseLimit
-from ragstone.core.models import ChildDocument, Chunk, ParsedDocument
+from ragstone.core.models import ChildDocument, Chunk, KnownChunk, ParsedDocument
 from ragstone.core.registry import load_object
 from ragstone.parsers import build_parser
 from ragstone.parsers.bounds import Limits
@@ -55,7 +55,9 @@ class Answer:
 class Chunker(Protocol):
     """What the import path of a chunker must build."""
 
-    def chunk(self, parsed: ParsedDocument, title: str | None) -> list[Chunk]:
+    def chunk(
+        self, parsed: ParsedDocument, title: str | None, known: Sequence[KnownChunk] = ()
+    ) -> list[Chunk]:
         """See chunking.structural."""
         ...
 
@@ -126,7 +128,8 @@ def read_document(request: ReadRequest, limits: Limits) -> tuple[ParsedDocument,
     parsed = build_parser(request.parser, limits).parse(_content(Path(request.path)))
     if len(parsed.text) > limits.characters:
         raise ParseLimit(f"the document holds more than {limits.characters} characters of text")
-    return parsed, _chunker(request.chunker).chunk(parsed, request.title or parsed.title)
+    title = request.title or parsed.title
+    return parsed, _chunker(request.chunker).chunk(parsed, title, request.known)
 
 
 def peak_bytes() -> int:

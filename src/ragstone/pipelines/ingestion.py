@@ -35,6 +35,7 @@ from ragstone.core.ports import (
 )
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.known import known_before
 from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id, sentence_tokens
 
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
@@ -134,6 +135,7 @@ async def _read(
             media_type=task.media_type,
             title=task.title,
             new_spool=parts.blobs.new_spool,
+            known=await known_before(parts.store, task),
         )
     crash_point("ingest.parsed")
     return document

@@ -116,7 +116,12 @@ class VersionCopier:
         await self._parts.store.delete_versions([key])  # half of it, from before a crash
         try:
             await index_again(
-                self._parts, task, content, document, lambda points: self._write(task, document, points)
+                self._parts,
+                task,
+                content,
+                document,
+                self._serving,
+                lambda points: self._write(task, document, points),
             )
         except _Overtaken:
             return

@@ -84,6 +84,7 @@ TASKS: Select[Any] = (
         documents.c.source,
         documents.c.created_at,
         documents.c.depth,
+        documents.c.visible_version,
         versions.c.sha256,
         versions.c.filename,
         versions.c.media_type,
@@ -196,6 +197,7 @@ def task_from(row: AnyRow) -> IngestTask:
         metadata=row.metadata,
         created_at=row.created_at,
         depth=row.depth,
+        visible_version=row.visible_version,
     )
 
 
