@@ -7,7 +7,8 @@ import pytest
 from msoffcrypto.format.ooxml import OOXMLFile  # type: ignore[import-untyped]
 
 from ragstone.core.errors import Encrypted, IngestError, LegacyFormat, ParseFailed, UnsafeArchive, UnsafeXml
-from ragstone.parsers.ole import ENCRYPTED_OOXML, OLE, OleParser, ole_kind
+from ragstone.parsers.ole import ENCRYPTED_OOXML, OleParser, ole_kind
+from ragstone.parsers.ole_kinds import OLE
 from tests.containers import zipped
 from tests.office_files import docx, docx_parts, paragraph
 from tests.outlook import letter, ole

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ragstone.parsers import PARSERS, PICTURES, unsupported
 from ragstone.parsers.decoding import has_mark, wide_encoding
+from ragstone.parsers.ole_kinds import OLE, ole_kind_of
 from ragstone.parsers.tesseract import is_installed
 from ragstone.parsers.zip_kinds import ZIP, zip_kind
 
@@ -105,7 +106,7 @@ _SIGNATURES = (
     (0, b"%PDF-", "application/pdf"),
     (0, b"PK\x03\x04", ZIP),  # also docx, xlsx, pptx, odt, epub
     (0, b"PK\x05\x06", ZIP),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),  # doc, xls, ppt, msg
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),  # doc, xls, ppt, msg
     (0, b"{\\rtf", "application/rtf"),
     (0, b"%!PS", "application/postscript"),
     (0, b"\x1f\x8b", "application/gzip"),
@@ -122,6 +123,7 @@ _SIGNATURES = (
     (8, b"WAVE", "audio/wav"),
     (4, b"ftyp", "video/mp4"),
 )
+_BY_THEIR_MEMBERS = {ZIP: zip_kind, OLE: ole_kind_of}
 _PDF_HEAD_BYTES = 1024  # readers of PDF accept its mark anywhere in them
 
 _CONTROLS = bytes((*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
@@ -139,7 +141,7 @@ _MARKUP = re.compile(
 
 def detect(head: bytes, filename: str | None, declared: str | None, path: Path | None = None) -> str:
     """The media type of content that begins with `head` (at least its first `HEAD_BYTES`, or all of it) and lies at
-    `path`, where the names of an archive's members tell office documents apart.
+    `path`, where the names of its members tell office documents, mails and archives apart.
 
     Content that no parser reads raises UnsupportedMediaType, whatever its name. A whole HTML page is text/html under
     any name, a mail with its usual headers is a mail; otherwise the file name's suffix, or the declared type, says
@@ -150,9 +152,9 @@ def detect(head: bytes, filename: str | None, declared: str | None, path: Path |
         return _PLAIN
     suffix = _suffix(filename)
     if not has_mark(head) and (binary := _binary_type(head)) is not None:
-        if binary == ZIP and path is not None:
+        if binary in _BY_THEIR_MEMBERS and path is not None:
             with path.open("rb") as file:
-                binary = zip_kind(file)
+                binary = _BY_THEIR_MEMBERS[binary](file)
         if binary not in PARSERS or (binary in PICTURES and not is_installed()):
             raise unsupported(f"{binary} ({suffix})" if suffix else binary)
         return binary

@@ -24,20 +24,20 @@ from ragstone.core.ports import Parser
 from ragstone.parsers import parser_for
 from ragstone.parsers.bounds import BoundedParser, Limits
 from ragstone.parsers.office_xml import office_media_type
+from ragstone.parsers.ole_kinds import EXCEL, OLE, OUTLOOK
 from ragstone.parsers.zips import open_office_zip
 
-OLE = "application/x-ole-storage"
 ENCRYPTED_OOXML = "application/encrypted-ooxml"
 _WORD, _POWERPOINT = "application/msword", "application/vnd.ms-powerpoint"
 # Entries right below the root, in lower case, that only one kind of document has.
 _KINDS = {
     "encryptedpackage": ENCRYPTED_OOXML,
     "\tdrmcontent": ENCRYPTED_OOXML,  # rights management of older programs
-    "__properties_version1.0": "application/vnd.ms-outlook",
+    "__properties_version1.0": OUTLOOK,
     "worddocument": _WORD,
     "powerpoint document": _POWERPOINT,
-    "workbook": "application/vnd.ms-excel",
-    "book": "application/vnd.ms-excel",
+    "workbook": EXCEL,
+    "book": EXCEL,
     "visiodocument": "application/vnd.visio",
 }
 _LEGACY = {
