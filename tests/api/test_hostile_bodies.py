@@ -60,6 +60,28 @@ class TestTooLarge:
 
         assert (reply.status, reply.code) == (413, "payload_too_large")
 
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [(FORM, file_part(b"x" * (2 * MIB)) + b"--x--\r\n"), (JSON, b'{"text": "' + b"x" * (2 * MIB) + b'"}')],
+    )
+    async def test_new_bytes_for_a_document_may_be_as_large_as_an_upload(
+        self, app: FastAPI, container: Container, content_type: tuple[str, str], body: bytes
+    ) -> None:
+        pieces = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+
+        reply = await call(app, "PUT", "/documents/none", headers=[HOST, content_type], body=pieces)
+
+        assert (reply.status, reply.code) == (404, "document_not_found")
+
+    async def test_new_bytes_over_the_limit_of_uploads_are_413(
+        self, app: FastAPI, container: Container
+    ) -> None:
+        length = ("content-length", str(5 * MIB))
+
+        reply = await call(app, "PUT", "/documents/none", headers=[HOST, FORM, length], body=[b"x"])
+
+        assert (reply.status, reply.code) == (413, "payload_too_large")
+
     async def test_a_valid_question_over_the_limit_is_413_however_it_comes(
         self, app: FastAPI, container: Container
     ) -> None:

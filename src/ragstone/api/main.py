@@ -125,7 +125,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Server-Timing"],
         )
@@ -137,13 +137,19 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
-    if scope["path"] != "/documents":
+    if not _is_upload(scope):
         return QUESTION_BYTES
     is_form = any(
         name == b"content-type" and value.lower().startswith(b"multipart/")
         for name, value in scope["headers"]
     )
     return max_upload_bytes if is_form else min(JSON_UPLOAD_BYTES, max_upload_bytes)
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Whether the body holds a document, new or in place of an earlier one."""
+    path: str = scope["path"]
+    return path == "/documents" or (scope["method"] == "PUT" and path.startswith("/documents/"))
 
 
 def _publish_schemas(app: FastAPI, *models: type[BaseModel]) -> None:
