@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragstone.core.errors import DocumentNotFound
-from ragstone.core.models import DEFAULT_TENANT, JobKind, JobState
+from ragstone.core.models import DEFAULT_TENANT, Deletion, JobKind, JobState
 from ragstone.services import documents, purging, switching
 from tests.parts import World, open_world
 from tests.waiting import until
@@ -38,6 +38,27 @@ async def test_a_receipt_tells_what_went(world: World) -> None:
     assert receipt.blobs_deleted == 2
     assert world.store.points == {}
     assert await world.blobs.list() == []
+
+
+async def test_a_receipt_counts_what_the_loop_purged_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = await world.ready("One.\n\nTwo.", "a")
+    service = world.container.documents
+    manifest, purger = service._manifest, service._purger
+    delete_document = manifest.delete_document
+
+    async def overtaken(tenant_id: str, document_id: str) -> Deletion:
+        deletion = await delete_document(tenant_id, document_id)
+        for target in deletion.targets:
+            await purger.purge(target)
+        return deletion
+
+    monkeypatch.setattr(manifest, "delete_document", overtaken)
+
+    receipt = await world.container.documents.delete(DEFAULT_TENANT, document.id)
+
+    assert (receipt.points_deleted, receipt.blobs_deleted) == (2, 1)
 
 
 async def test_bytes_that_another_document_has_stay(world: World) -> None:

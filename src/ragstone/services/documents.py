@@ -19,7 +19,6 @@ from ragstone.core.models import (
     NewUpload,
     OnDuplicate,
     Page,
-    PurgeReceipt,
     PurgeTarget,
     Scope,
     StoredPoint,
@@ -219,19 +218,14 @@ class DocumentService:
     async def delete(self, tenant_id: str, document_id: str) -> DeleteReceipt:
         """Invisible when it returns; purged too, unless that takes longer than five seconds: then the receipt names
         the job that goes on. Raises DocumentNotFound."""
-        deletion = await self._manifest.delete_document(tenant_id, document_id)
-        versions = sum(len(target.versions) for target in deletion.targets)
-        purge = asyncio.create_task(self._purge(deletion.targets), name=f"purge {document_id}")
-        purge.add_done_callback(_consume)
-        try:
-            async with asyncio.timeout(PURGE_WAIT_S):
-                receipts = await asyncio.shield(purge)
-        except (TimeoutError, RagstoneError) as error:
-            log.warning("purge goes on in the background", extra={"document_id": document_id}, exc_info=error)
-            self._purger.wake()
-            return DeleteReceipt(document_id, versions, 0, 0, verified_absent=False, job=deletion.job)
-        points = sum(receipt.points_deleted for receipt in receipts)
-        blobs = sum(receipt.blobs_deleted for receipt in receipts)
+        with self._purger.watched() as receipts:
+            deletion = await self._manifest.delete_document(tenant_id, document_id)
+            versions = sum(len(target.versions) for target in deletion.targets)
+            if not await self._purged_in_time(document_id, deletion.targets):
+                return DeleteReceipt(document_id, versions, 0, 0, verified_absent=False, job=deletion.job)
+        own = [receipt for receipt in receipts if receipt.job_id == deletion.job.id]
+        points = sum(receipt.points_deleted for receipt in own)
+        blobs = sum(receipt.blobs_deleted for receipt in own)
         return DeleteReceipt(document_id, versions, points, blobs, verified_absent=True, job=None)
 
     async def count_matching(self, scope: Scope, where: Filter) -> int:
@@ -258,8 +252,22 @@ class DocumentService:
         self._purger.wake()
         return acceptance
 
-    async def _purge(self, targets: Sequence[PurgeTarget]) -> Sequence[PurgeReceipt]:
-        return [await self._purger.purge(target) for target in targets]
+    async def _purged_in_time(self, document_id: str, targets: Sequence[PurgeTarget]) -> bool:
+        """Whether all were purged within five seconds; else it goes on in the background."""
+        purge = asyncio.create_task(self._purge(targets), name=f"purge {document_id}")
+        purge.add_done_callback(_consume)
+        try:
+            async with asyncio.timeout(PURGE_WAIT_S):
+                await asyncio.shield(purge)
+        except (TimeoutError, RagstoneError) as error:
+            log.warning("purge goes on in the background", extra={"document_id": document_id}, exc_info=error)
+            self._purger.wake()
+            return False
+        return True
+
+    async def _purge(self, targets: Sequence[PurgeTarget]) -> None:
+        for target in targets:
+            await self._purger.purge(target)
 
 
 def idempotency_key(key: str | None, *said: object) -> IdempotencyKey | None:
@@ -269,7 +277,7 @@ def idempotency_key(key: str | None, *said: object) -> IdempotencyKey | None:
     return IdempotencyKey(key, hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def _consume(purge: "asyncio.Task[Sequence[PurgeReceipt]]") -> None:
+def _consume(purge: "asyncio.Task[None]") -> None:
     """Nobody may be waiting any more when it fails; the purger's loop tries again."""
     if not purge.cancelled():
         purge.exception()

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import EngineUnavailable
@@ -30,6 +30,7 @@ class Purger:
         self._blobs = blobs
         self._queue = queue
         self._lock = asyncio.Lock()
+        self._watching: list[list[PurgeReceipt]] = []
         self._loop = Recurring("purge", self._purge_waiting, idle_s=IDLE_POLL_S, retry_s=RETRY_AFTER_S)
 
     def start(self) -> None:
@@ -49,6 +50,16 @@ class Purger:
         """Purge one target now. Raises EngineUnavailable; the loop then goes on trying."""
         async with self._lock:
             return await self._purge(target)
+
+    @contextmanager
+    def watched(self) -> Iterator[list[PurgeReceipt]]:
+        """The receipts of all purges that end within the block, whoever asked for them: the loop may overtake one."""
+        receipts: list[PurgeReceipt] = []
+        self._watching.append(receipts)
+        try:
+            yield receipts
+        finally:
+            self._watching = [watching for watching in self._watching if watching is not receipts]
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -79,7 +90,10 @@ class Purger:
         crash_point("purge.before_points")
         deleted = await self._delete_points(keys)
         crash_point("purge.after_points")
-        return await self._manifest.finish_purge(target, deleted, self._blobs.delete)
+        receipt = await self._manifest.finish_purge(target, deleted, self._blobs.delete)
+        for receipts in self._watching:
+            receipts.append(receipt)
+        return receipt
 
     async def _delete_points(self, keys: Sequence[str]) -> int:
         deleted = await self._store.delete_versions(keys)

@@ -153,10 +153,12 @@ def _repeat_version(tx: Transaction, document: AnyRow, number: int) -> None:
 
 
 def _merged(metadata: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A flat merge patch; None removes. Raises InvalidRequest for more keys than there may be."""
+    """A flat merge patch; its None removes, one that was stored stays. Raises InvalidRequest for more keys than there
+    may be."""
     if patch is None:
         return {}
-    merged = {key: value for key, value in {**metadata, **patch}.items() if patch.get(key, value) is not None}
+    removed = {key for key, value in patch.items() if value is None}
+    merged = {key: value for key, value in {**metadata, **patch}.items() if key not in removed}
     if len(merged) > MAX_METADATA_KEYS:
         raise InvalidRequest(f"metadata has at most {MAX_METADATA_KEYS} keys")
     return merged

@@ -145,6 +145,15 @@ class ChangePromises:
         after = await manifest.get_document(TENANT, ready.id)
         assert (after.title, after.metadata) == ("New", {"a": 1, "c": 3})
 
+    async def test_a_stored_null_stays_until_a_patch_removes_it(self, manifest: Manifest) -> None:
+        """Also when other keys change."""
+        ready = await make_ready(manifest, metadata={"unknown yet": None})
+        document, _ = await manifest.update_document(TENANT, ready.id, DocumentPatch(metadata={"a": 1}))
+        assert document.metadata == {"unknown yet": None, "a": 1}
+        removal = DocumentPatch(metadata={"unknown yet": None})
+        document, _ = await manifest.update_document(TENANT, ready.id, removal)
+        assert document.metadata == {"a": 1}
+
     async def test_a_patch_without_members_changes_nothing(self, manifest: Manifest) -> None:
         """And nothing has to be written to the points."""
         ready = await make_ready(manifest, title="Old", metadata={"a": 1})
