@@ -320,6 +320,18 @@ class TestBulkDelete:
 
         assert len(await found(api, collection)) == 1
 
+    @pytest.mark.parametrize("misspelt", ["dryrun", "dry-run", "Dry_Run", "limit"])
+    async def test_a_misspelt_parameter_deletes_nothing(
+        self, api: Api, collection: str, misspelt: str
+    ) -> None:
+        await api.ready(OLD.encode(), "policy.txt", collection=collection)
+        params = {"collection": collection, "filter": '{"field": "filename", "exists": true}', misspelt: "true"}
+
+        error = await api.refused("DELETE", "/documents", 422, params=params)
+
+        assert error["details"][0]["loc"] == ["query", misspelt]
+        assert len(await found(api, collection)) == 1
+
     async def test_where_nothing_passes_there_is_no_job(self, api: Api, collection: str) -> None:
         where = '{"field": "title", "eq": "nothing"}'
 

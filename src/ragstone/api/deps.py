@@ -6,10 +6,15 @@ All are coroutines: FastAPI runs plain functions in a thread, at 0.15 ms each.
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.routing import APIRoute
 
 from ragstone.bootstrap import Container
+from ragstone.core.errors import InvalidRequest
 from ragstone.core.models import DEFAULT_TENANT
 from ragstone.core.timing import Stopwatch
+from ragstone.middleware.errors import MAX_DETAILS
+
+UNKNOWN = "This path does not know this parameter"
 
 
 async def get_container(request: Request) -> Container:
@@ -33,6 +38,17 @@ async def get_request_id(request: Request) -> str:
 async def get_tenant() -> str:
     """Whose documents; there is one tenant until keys name others."""
     return DEFAULT_TENANT
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """A misspelt `dry_run` or `filter` must not delete more than was meant. Raises InvalidRequest."""
+    if not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    unknown = sorted(set(request.query_params) - {field.alias for field in route.dependant.query_params})
+    if unknown:
+        places = [{"loc": ["query", name[:200]], "type": "extra_forbidden", "msg": UNKNOWN} for name in unknown]
+        raise InvalidRequest("the request is not valid", details=places[:MAX_DETAILS])
 
 
 Services = Annotated[Container, Depends(get_container)]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.types import Scope
 
 from ragstone import __version__
+from ragstone.api.deps import refuse_unknown_parameters
 from ragstone.api.errors import install_error_handlers
 from ragstone.api.reference import HEADERS, render_reference
 from ragstone.api.routes import (
@@ -82,11 +83,11 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         changes.json_router,
         collections.router,
         jobs.router,
-        health.router,
         consistency.router,
-        metrics.router,
         admin.router,
     ):
+        app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
+    for router in (health.router, metrics.router):  # what probes and scrapers add is none of their business
         app.include_router(router)
     _add_middleware(app, settings)
     _publish_schemas(app, TextUpload, TextContent, JobEvent, *STREAM_EVENTS)
