@@ -62,8 +62,40 @@ def test_formats_are_known_under_any_name(head: bytes, found: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "BZhang Wei writes about walruses.",
+        "See ftyp boxes in films.",
+        "Formats WEBP and PNG are for pictures.",
+        "The HeatWAVE lasted two weeks.",
+        "GIF8 is no format.",
+        "x" * 257 + "ustarts with the letter u.",
+    ],
+)
+def test_text_that_begins_as_another_format_stays_text(text: str) -> None:
+    assert detect(text.encode(), "notes.txt", "text/plain") == "text/plain"
+
+
+@pytest.mark.parametrize(
     ("head", "found"),
     [
+        (b"RIFF\x24\x08\x00\x00WEBPVP8 ", "image/webp"),
+        (b"GIF89a\x01\x00", "image/gif"),
+        (b"GIF87a\x01\x00", "image/gif"),
+    ],
+)
+def test_pictures_are_known_by_their_whole_mark(
+    monkeypatch: pytest.MonkeyPatch, head: bytes, found: str
+) -> None:
+    monkeypatch.setattr("ragstone.parsers.detection.is_installed", lambda: True)
+
+    assert detect(head, "innocent.txt", "text/plain") == found
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"\0\0\0\x20ftypisom", "video/mp4"),
         (b"%!PS-Adobe-3.0", "application/postscript"),
         (b"RIFF\x24\x08\x00\x00WAVEfmt ", "audio/wav"),
         (b"\x7fELF\x02\x01", "application/x-executable"),

@@ -101,27 +101,31 @@ _MAIL_HEADER = re.compile(
 )
 _FEWEST_MAIL_HEADERS = 3  # without the name of a mail; a letter may well begin with two such lines
 
-# Formats that are no text although some of them look like it at first. (offset, beginning, what it is)
-_SIGNATURES = (
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"PK\x03\x04", ZIP),  # also docx, xlsx, pptx, odt, epub
-    (0, b"PK\x05\x06", ZIP),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),  # doc, xls, ppt, msg
-    (0, b"{\\rtf", "application/rtf"),
-    (0, b"%!PS", "application/postscript"),
-    (0, b"\x1f\x8b", "application/gzip"),
-    (0, b"BZh", "application/x-bzip2"),
-    (0, b"\xfd7zXZ\0", "application/x-xz"),
-    (257, b"ustar", "application/x-tar"),
-    (0, b"\x7fELF", "application/x-executable"),
-    (0, b"\x89PNG", "image/png"),
-    (0, b"GIF8", "image/gif"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"II*\0", "image/tiff"),
-    (0, b"MM\0*", "image/tiff"),
-    (8, b"WAVE", "audio/wav"),
-    (4, b"ftyp", "video/mp4"),
+# Formats that are no text although some of them look like it at first. (beginning, what it is). A letter may begin
+# with "BZhang", with "GIF8" or have "WAVE" where sound has it: what could be text is asked for in full.
+_SIGNATURES = tuple(
+    (re.compile(beginning, re.DOTALL), media_type)
+    for beginning, media_type in (
+        (rb"%PDF-", "application/pdf"),
+        (rb"PK\x03\x04", ZIP),  # also docx, xlsx, pptx, odt, epub
+        (rb"PK\x05\x06", ZIP),
+        (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),  # doc, xls, ppt, msg
+        (rb"\{\\rtf", "application/rtf"),
+        (rb"%!PS", "application/postscript"),
+        (rb"\x1f\x8b", "application/gzip"),
+        (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90|\Z)", "application/x-bzip2"),
+        (rb"\xfd7zXZ\0", "application/x-xz"),
+        (rb".{257}ustar[\0 ]", "application/x-tar"),
+        (rb"\x7fELF", "application/x-executable"),
+        (rb"\x89PNG", "image/png"),
+        (rb"GIF8[79]a", "image/gif"),
+        (rb"\xff\xd8\xff", "image/jpeg"),
+        (rb"RIFF.{4}WEBP", "image/webp"),
+        (rb"II\*\0", "image/tiff"),
+        (rb"MM\0\*", "image/tiff"),
+        (rb"RIFF.{4}WAVE", "audio/wav"),
+        (rb"\0\0.{2}ftyp", "video/mp4"),
+    )
 )
 _BY_THEIR_MEMBERS = {ZIP: zip_kind, OLE: ole_kind_of}
 _PDF_HEAD_BYTES = 1024  # readers of PDF accept its mark anywhere in them
@@ -163,8 +167,8 @@ def detect(head: bytes, filename: str | None, declared: str | None, path: Path |
 
 def _binary_type(head: bytes) -> str | None:
     """What the content is, if it is no text."""
-    for offset, beginning, media_type in _SIGNATURES:
-        if head.startswith(beginning, offset):
+    for beginning, media_type in _SIGNATURES:
+        if beginning.match(head) is not None:
             return media_type
     if wide_encoding(head[: len(head) // 2 * 2]) is not None or not _is_binary(head):
         return None
