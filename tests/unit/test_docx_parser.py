@@ -365,6 +365,19 @@ class TestHostile:
         with pytest.raises(UnsafeXml):
             DocxParser().parse(zipped(parts))
 
+    @pytest.mark.parametrize("part", ["word/document.xml", "word/styles.xml"])
+    def test_inclusions_are_refused(self, part: str) -> None:
+        parts = docx_parts(paragraph("before  after"), styles="")
+        inclusion = '<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
+        parts[part] = str(parts[part]).replace("</w:", f"{inclusion}</w:", 1)
+        with pytest.raises(UnsafeXml, match="include"):
+            DocxParser().parse(zipped(parts))
+
+    @pytest.mark.parametrize("inside", ["<!-- a comment -->", "<?an instruction?>"])
+    def test_what_xml_says_to_programs_does_not_shorten_a_text(self, inside: str) -> None:
+        parts = docx_parts(paragraph(f"before {inside}after"))
+        assert DocxParser().parse(zipped(parts)).text == "before after"
+
     def test_external_relationships_and_paths_outside_are_not_followed(self) -> None:
         parts = docx_parts(paragraph("text"), footnotes="")
         parts["word/_rels/document.xml.rels"] = str(parts["word/_rels/document.xml.rels"]).replace(

@@ -18,7 +18,14 @@ RELATIONSHIP = "{http://schemas.openxmlformats.org/officeDocument/2006/relations
 COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 # libxml2's own limits stay on: 256 levels of nesting, 10 MB in one text.
-_SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "remove_comments": True}
+_SAFE = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "remove_comments": True,  # they would cut a text in two
+    "remove_pis": True,
+}
+_INCLUSIONS = "{http://www.w3.org/2001/XInclude}*"
 _RESOURCE_LIMIT = 114  # libxml2's XML_ERR_RESOURCE_LIMIT
 _SLICE = 1 << 16
 _PACKAGE_RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
@@ -78,13 +85,15 @@ class OfficePackage:
         except (etree.XMLSyntaxError, ValueError) as error:
             raise _refusal(name, error) from error
         _refuse_doctype(root, name)
+        if next(root.iter(_INCLUSIONS), None) is not None:
+            raise _inclusion(name)
         return root
 
     def stream(
         self, name: str, tags: Sequence[str], events: Sequence[str] = ("end",)
     ) -> Iterator[tuple[str, Element]]:
         """Starts and ends of the elements with these tags, as they come. Whoever reads releases what was read."""
-        parser = etree.XMLPullParser(events=events, tag=tags, **_SAFE)
+        parser = etree.XMLPullParser(events=events, tag=(*tags, _INCLUSIONS), **_SAFE)
         is_first = True
         try:
             for part in self._slices(name):
@@ -93,6 +102,8 @@ class OfficePackage:
                     if is_first:
                         _refuse_doctype(element, name)
                         is_first = False
+                    if element.tag.startswith(_INCLUSIONS[:-1]):
+                        raise _inclusion(name)
                     yield event, element
             parser.close()
         except (etree.XMLSyntaxError, ValueError) as error:
@@ -206,6 +217,10 @@ def _in_transitional(xml: bytes) -> bytes:
 def _refuse_doctype(element: Element, name: str) -> None:
     if element.getroottree().docinfo.internalDTD is not None:
         raise UnsafeXml(f"{name!r} has a document type declaration")
+
+
+def _inclusion(name: str) -> UnsafeXml:
+    return UnsafeXml(f"{name!r} asks for another file to be included")
 
 
 def _refusal(name: str, error: Exception) -> Exception:
