@@ -325,7 +325,11 @@ class TestBulkDelete:
         self, api: Api, collection: str, misspelt: str
     ) -> None:
         await api.ready(OLD.encode(), "policy.txt", collection=collection)
-        params = {"collection": collection, "filter": '{"field": "filename", "exists": true}', misspelt: "true"}
+        params = {
+            "collection": collection,
+            "filter": '{"field": "filename", "exists": true}',
+            misspelt: "true",
+        }
 
         error = await api.refused("DELETE", "/documents", 422, params=params)
 

@@ -62,7 +62,10 @@ class TestTooLarge:
 
     @pytest.mark.parametrize(
         ("content_type", "body"),
-        [(FORM, file_part(b"x" * (2 * MIB)) + b"--x--\r\n"), (JSON, b'{"text": "' + b"x" * (2 * MIB) + b'"}')],
+        [
+            (FORM, file_part(b"x" * (2 * MIB)) + b"--x--\r\n"),
+            (JSON, b'{"text": "' + b"x" * (2 * MIB) + b'"}'),
+        ],
     )
     async def test_new_bytes_for_a_document_may_be_as_large_as_an_upload(
         self, app: FastAPI, container: Container, content_type: tuple[str, str], body: bytes

@@ -368,7 +368,9 @@ class TestHostile:
     @pytest.mark.parametrize("part", ["word/document.xml", "word/styles.xml"])
     def test_inclusions_are_refused(self, part: str) -> None:
         parts = docx_parts(paragraph("before  after"), styles="")
-        inclusion = '<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
+        inclusion = (
+            '<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
+        )
         parts[part] = str(parts[part]).replace("</w:", f"{inclusion}</w:", 1)
         with pytest.raises(UnsafeXml, match="include"):
             DocxParser().parse(zipped(parts))

@@ -47,7 +47,9 @@ async def refuse_unknown_parameters(request: Request) -> None:
     route: APIRoute = request.scope["route"]
     unknown = sorted(set(request.query_params) - {field.alias for field in route.dependant.query_params})
     if unknown:
-        places = [{"loc": ["query", name[:200]], "type": "extra_forbidden", "msg": UNKNOWN} for name in unknown]
+        places = [
+            {"loc": ["query", name[:200]], "type": "extra_forbidden", "msg": UNKNOWN} for name in unknown
+        ]
         raise InvalidRequest("the request is not valid", details=places[:MAX_DETAILS])
 
 
