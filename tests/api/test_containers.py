@@ -1,6 +1,8 @@
 """Documents inside documents: an archive and a mail, from upload to citation to delete."""
 
+import bz2
 import io
+import lzma
 import zipfile
 from email.message import EmailMessage
 from typing import Any
@@ -124,3 +126,13 @@ async def test_a_part_is_changed_through_its_container(api: Api, collection: str
     error = await api.refused("PUT", f"/documents/{child['id']}", 409, json={"text": "Two."})
 
     assert (error["code"], container["id"] in error["message"]) == ("conflict", True)
+
+
+async def test_a_compressed_file_without_a_name_is_read_as_what_it_is(api: Api, collection: str) -> None:
+    table = b"stone,weight\ngranite,3\nslate,2\n"
+    for name, content in (("stones.csv.bz2", bz2.compress(table)), ("stones.csv.xz", lzma.compress(table))):
+        container = await api.ready(content, name, collection=collection)
+        (child,) = (await settled(api, container["id"]))["children"]
+        assert (child["member"], child["status"]) == ("stones.csv", "ready")
+        document = await api.get(f"/documents/{child['id']}")
+        assert document["media_type"] == "text/csv"

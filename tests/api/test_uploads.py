@@ -300,6 +300,7 @@ class TestRefusals:
             {"metadata": "null", "colour": "red"},
             {"metadata": '{"a": {"b": 1}}'},
             {"metadata": '{"a": NaN}'},
+            {"metadata": '{"": 1}'},
             {"metadata": '{"a": "\\ud800"}'},
             {"title": "x" * 1025},
             {"title": "nul\0"},

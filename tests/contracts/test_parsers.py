@@ -37,6 +37,12 @@ DOCUMENTS = {
         "From: =?utf-8?q?J=C3=B6rg?= <j@example.org>\nSubject: =?utf-8?b?R3LDtsOfZQ==?=\nMIME-Version: 1.0\n"
         "Content-Type: text/plain; charset=utf-8\n\nErster Absatz.\n\nZweiter – 漢字 😀.\n"
     ).encode(),
+    "application/xml": (
+        "<?xml version='1.0'?><buch><titel>Größe</titel><p>Erster <i>Absatz</i> – 漢字 😀.</p><p>Ende.</p></buch>"
+    ).encode(),
+    "image/svg+xml": (
+        "<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'><title>Größe</title><text>漢字 😀</text></svg>"
+    ).encode(),
     "text/x-rst": (
         "Größe\n=====\n\nErster *Absatz*.\n\nTeil\n----\n\n- eins\n- zwei\n\n.. note:: Achtung 😀\n\n== ==\nü  漢\n== ==\n\n"
         "Code::\n\n    x = 'ß'\n"

@@ -26,6 +26,7 @@ Metadata = Mapping[str, Any]
 """A flat object: string keys; values are strings, numbers, booleans, null, or lists of strings/numbers/booleans."""
 
 MAX_METADATA_KEYS = 64
+UNNAMED = "content"  # a file that was compressed without its name
 KNOWN_BY = 32
 
 DEFAULT_TENANT = "default"

@@ -33,6 +33,7 @@ PARSERS: Mapping[str, str] = MappingProxyType(
         "application/vnd.openxmlformats-officedocument.presentationml.presentation": "ragstone.parsers.pptx:PptxParser",
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "ragstone.parsers.sheets:WorkbookParser",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "ragstone.parsers.docx:DocxParser",
+        **dict.fromkeys(("application/xml", "image/svg+xml"), "ragstone.parsers.xml:XmlParser"),
         "application/x-ipynb+json": "ragstone.parsers.notebook:NotebookParser",
         "application/x-ole-storage": "ragstone.parsers.ole:OleParser",
         "message/rfc822": "ragstone.parsers.mail:MailParser",

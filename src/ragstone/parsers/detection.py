@@ -12,6 +12,7 @@ from ragstone.parsers.zip_kinds import ZIP, zip_kind
 HEAD_BYTES = 8_192  # as much of the content as detection looks at
 
 _PLAIN, _MARKDOWN, _HTML, _MAIL = "text/plain", "text/markdown", "text/html", "message/rfc822"
+_XML, _SVG = "application/xml", "image/svg+xml"
 _JSON_KINDS = frozenset(("application/json", "application/jsonl", "application/x-ipynb+json"))
 _KINDS_BY_SUFFIX = {
     **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx"), _MARKDOWN),
@@ -19,6 +20,7 @@ _KINDS_BY_SUFFIX = {
     **dict.fromkeys((".rst", ".rest"), "text/x-rst"),
     **dict.fromkeys((".jsonl", ".ndjson"), "application/jsonl"),
     ".json": "application/json",
+    **dict.fromkeys((".xml", ".svg", ".rss", ".atom", ".xsl", ".xsd"), _XML),
     ".ipynb": "application/x-ipynb+json",
     ".csv": "text/csv",
     **dict.fromkeys((".tsv", ".tab"), "text/tab-separated-values"),
@@ -92,6 +94,7 @@ _KINDS_BY_TYPE = {
     **{kind: kind for kind in _KINDS_BY_SUFFIX.values()},
     "text/x-markdown": _MARKDOWN,
     "application/xhtml+xml": _HTML,
+    **dict.fromkeys(("application/rss+xml", "application/atom+xml", _SVG, "text/xml"), _XML),
     "application/x-ndjson": "application/jsonl",
     "text/prs.fallenstein.rst": "text/x-rst",
 }
@@ -136,6 +139,10 @@ _MOST_CONTROLS_IN_UTF8 = 0.3
 
 _PREAMBLE = re.compile(r"(?:\s++|<!--(?s:.)*?-->|<\?xml[^>]*+>)*+")
 _PAGE = re.compile(r"<(?:!doctype\s++html|html|head|body)(?=[\s>])", re.IGNORECASE)
+# (the declaration, the root's name), behind comments, instructions and a document type
+_XML_ROOT = re.compile(
+    r"\s*+(<\?xml\b[^>]*+>)?(?:\s++|<!--(?s:.)*?-->|<\?[^>]*+>|<!DOCTYPE[^>\[]*+(?:\[(?s:.)*?\]\s*+)?>)*+<([A-Za-z_][^\s/>]*+)",
+)
 _MARKUP = re.compile(
     r"</?(?:a|article|b|blockquote|br|code|div|em|h[1-6]|hr|i|img|li|link|main|meta|nav|ol|p|pre|script|section|span"
     r"|strong|style|table|td|title|tr|ul)(?=[\s/>])",
@@ -207,6 +214,10 @@ def _kind_of_text(head: str, suffix: str, declared: str) -> str:
         return _HTML
     kind = _KINDS_BY_SUFFIX.get(suffix) or _KINDS_BY_TYPE.get(declared, _PLAIN)
     if kind == _HTML and _MARKUP.search(head) is None:
+        return _PLAIN
+    if kind in (_PLAIN, _XML) and (root := _XML_ROOT.match(head)) is not None and (root[1] or kind == _XML):
+        return _SVG if root[2].rpartition(":")[2] == "svg" else _XML
+    if kind == _XML:
         return _PLAIN
     if kind in _JSON_KINDS and not head.lstrip().startswith(("{", "[")):
         return _PLAIN

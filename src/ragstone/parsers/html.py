@@ -14,7 +14,7 @@ from ragstone.core.errors import ParseLimit
 from ragstone.core.models import BlockKind, ParsedDocument
 from ragstone.parsers.blocks import BlockWriter, collapse_lines
 from ragstone.parsers.decoding import decode
-from ragstone.parsers.html_source import declared_encoding, limit_depth
+from ragstone.parsers.html_source import declared_encoding, limit_depth, refuse_entities
 from ragstone.parsers.html_tables import TableStack
 
 HARD_BREAK = "\x0b"  # stands in collected text for a line that ends; decoding has left no other
@@ -48,8 +48,9 @@ class HtmlParser:
     """Implements `Parser` for text/html."""
 
     def parse(self, content: bytes) -> ParsedDocument:
-        """Raises NoText, ParseLimit."""
+        """Raises NoText, ParseLimit, UnsafeXml."""
         decoded = decode(content, declared=declared_encoding(content))
+        refuse_entities(decoded.text)
         encoding, tree = decoded.encoding, _tree(limit_depth(decoded.text))
         del decoded  # a large page would be in memory once more while its tree is read
         title = tree.css_first("head > title")

@@ -3,6 +3,8 @@
 import codecs
 import re
 
+from ragstone.core.errors import UnsafeXml
+
 _DECLARATION_BYTES = 4096  # the standard looks at 1024; real pages put long comments first
 _DECLARED = re.compile(
     rb"<meta[^>]{1,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})"
@@ -29,6 +31,10 @@ _MEANT = {
     "iso8859-9": "cp1254",
     "tis-620": "cp874",
 }
+
+_OWN_ENTITIES = re.compile(
+    r"(?:\s++|<!--(?s:.)*?-->|<\?[^>]*+>)*+<!DOCTYPE[^>\[]*+\[(?:(?!<!ENTITY)[^\]])*+<!ENTITY", re.IGNORECASE
+)
 
 DEEPEST = 512  # levels of nesting, as in Chromium; the time of HTML's tree construction is tags times depth
 
@@ -59,6 +65,12 @@ def encoding_named(name: str) -> str | None:
         return None
     name = _MEANT.get(name, name)
     return name if name in _HONOURED else None
+
+
+def refuse_entities(html: str) -> None:
+    """A browser would not read them, but the page's other readers may. Raises UnsafeXml."""
+    if _OWN_ENTITIES.match(html) is not None:
+        raise UnsafeXml("the page's document type declares entities")
 
 
 def limit_depth(html: str) -> str:

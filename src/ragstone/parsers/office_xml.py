@@ -18,14 +18,14 @@ RELATIONSHIP = "{http://schemas.openxmlformats.org/officeDocument/2006/relations
 COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 # libxml2's own limits stay on: 256 levels of nesting, 10 MB in one text.
-_SAFE = {
+SAFE = {
     "resolve_entities": False,
     "no_network": True,
     "load_dtd": False,
     "remove_comments": True,  # they would cut a text in two
     "remove_pis": True,
 }
-_INCLUSIONS = "{http://www.w3.org/2001/XInclude}*"
+INCLUSIONS = "{http://www.w3.org/2001/XInclude}*"
 _RESOURCE_LIMIT = 114  # libxml2's XML_ERR_RESOURCE_LIMIT
 _SLICE = 1 << 16
 _PACKAGE_RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
@@ -81,11 +81,11 @@ class OfficePackage:
     def root(self, name: str) -> Element:
         """A part's XML. Raises ParseFailed, ParseLimit, UnsafeXml."""
         try:
-            root = etree.fromstring(_in_transitional(self.read(name)), etree.XMLParser(**_SAFE))
+            root = etree.fromstring(_in_transitional(self.read(name)), etree.XMLParser(**SAFE))
         except (etree.XMLSyntaxError, ValueError) as error:
-            raise _refusal(name, error) from error
+            raise xml_refusal(name, error) from error
         _refuse_doctype(root, name)
-        if next(root.iter(_INCLUSIONS), None) is not None:
+        if next(root.iter(INCLUSIONS), None) is not None:
             raise _inclusion(name)
         return root
 
@@ -93,7 +93,7 @@ class OfficePackage:
         self, name: str, tags: Sequence[str], events: Sequence[str] = ("end",)
     ) -> Iterator[tuple[str, Element]]:
         """Starts and ends of the elements with these tags, as they come. Whoever reads releases what was read."""
-        parser = etree.XMLPullParser(events=events, tag=(*tags, _INCLUSIONS), **_SAFE)
+        parser = etree.XMLPullParser(events=events, tag=(*tags, INCLUSIONS), **SAFE)
         is_first = True
         try:
             for part in self._slices(name):
@@ -102,12 +102,12 @@ class OfficePackage:
                     if is_first:
                         _refuse_doctype(element, name)
                         is_first = False
-                    if element.tag.startswith(_INCLUSIONS[:-1]):
+                    if element.tag.startswith(INCLUSIONS[:-1]):
                         raise _inclusion(name)
                     yield event, element
             parser.close()
         except (etree.XMLSyntaxError, ValueError) as error:
-            raise _refusal(name, error) from error
+            raise xml_refusal(name, error) from error
 
     def relationships(self, part: str) -> dict[str, Relationship]:
         """By id, what a part ("" for the package) refers to inside the package."""
@@ -223,7 +223,8 @@ def _inclusion(name: str) -> UnsafeXml:
     return UnsafeXml(f"{name!r} asks for another file to be included")
 
 
-def _refusal(name: str, error: Exception) -> Exception:
+def xml_refusal(name: str, error: Exception) -> Exception:
+    """What libxml2's refusal to read a part means: MemoryError, ParseLimit, or ParseFailed."""
     code = getattr(error, "code", None)
     if code == etree.ErrorTypes.ERR_NO_MEMORY:
         return MemoryError()

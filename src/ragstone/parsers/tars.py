@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol, Self
 
 from ragstone.core.errors import ParseFailed, UnsafeArchive
+from ragstone.core.models import UNNAMED
 from ragstone.parsers.inflation import Inflation
 from ragstone.parsers.zips import MOST_MEMBERS
 
@@ -109,7 +110,7 @@ def _compressed_name(content: bytes) -> str:
         raise ParseFailed("the archive has no header that can be read")
     flags = content[3] if content.startswith(GZIP) else 0
     if not flags & 8:
-        return "content"
+        return UNNAMED
     start = 12 + int.from_bytes(content[10:12], "little") if flags & 4 else 10
     return content[start : start + 256].partition(b"\0")[0].decode("latin-1")
 

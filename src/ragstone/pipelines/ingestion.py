@@ -10,6 +10,7 @@ from ragstone.core.crash import crash_point
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import NoText, UnsafeArchive, UnsupportedMediaType
 from ragstone.core.models import (
+    UNNAMED,
     Chunk,
     Embedding,
     EmbeddingInput,
@@ -41,6 +42,7 @@ from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans,
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
 BATCH_LIMIT_S = 300.0  # for a batch's embeddings, retries included; then the job waits its turn again
 MOST_DEPTH = 3  # of documents inside documents
+_COMPRESSED = ("gz", "bz2", "xz")
 UNKNOWN_TYPE = "application/octet-stream"
 PROGRESS_EVERY_S = 0.5  # a commit with fsync each; small documents are done before the first one
 
@@ -149,7 +151,7 @@ async def _store_content(parts: IngestParts, task: IngestTask, document: ReadDoc
         _require_sense(task, document)
         content = document.parsed.text.encode()
         sha256 = hashlib.sha256(content).hexdigest()
-        members = [await _member(parts, child) for child in document.children]
+        members = [await _member(parts, task, child) for child in document.children]
         if not await parts.manifest.record_content(task.job.id, sha256, members):
             raise JobGone
         await parts.blobs.put(content)
@@ -174,15 +176,20 @@ def _require_sense(task: IngestTask, document: ReadDocument) -> None:
         raise UnsafeArchive(f"documents are nested more than {MOST_DEPTH} deep")
 
 
-async def _member(parts: IngestParts, child: SpooledChild) -> Member:
+async def _member(parts: IngestParts, task: IngestTask, child: SpooledChild) -> Member:
     """What its type is, its content says; one that nobody reads has a type that fails with its reason."""
+    filename = _name_inside(task, child)
     try:
-        media_type = await asyncio.to_thread(
-            parts.detect, child.head, child.filename, child.media_type, child.path
-        )
+        media_type = await asyncio.to_thread(parts.detect, child.head, filename, child.media_type, child.path)
     except UnsupportedMediaType:
         media_type = UNKNOWN_TYPE
-    return Member(child.filename, child.sha256, child.bytes, media_type)
+    return Member(filename, child.sha256, child.bytes, media_type)
+
+
+def _name_inside(task: IngestTask, child: SpooledChild) -> str:
+    """`table.csv.gz` holds `table.csv`, also where it does not say so."""
+    stem, _, suffix = (task.filename or "").rpartition(".")
+    return stem if child.filename == UNNAMED and stem and suffix.lower() in _COMPRESSED else child.filename
 
 
 async def embed_chunks(

@@ -20,6 +20,8 @@ def check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     if len(value) > MAX_METADATA_KEYS:
         raise ValueError(f"metadata has at most {MAX_METADATA_KEYS} keys")
     for key, item in value.items():
+        if not key:
+            raise ValueError("a metadata key is not empty")
         _check_text(key, MAX_METADATA_KEY)
         parts = item if isinstance(item, list) else [item]
         if len(parts) > MAX_METADATA_LIST:
