@@ -57,7 +57,7 @@ CONTENTS = (
 SOURCES = ("first", "second", None)
 TAGS = (None, 1, 2)
 KEYS = (None, None, None, "key 1", "key 2")
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 A_DAY = timedelta(days=1)
 SETTINGS = settings(
     deadline=None, stateful_step_count=20, suppress_health_check=list(HealthCheck), print_blob=True
