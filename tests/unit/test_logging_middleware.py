@@ -115,6 +115,26 @@ class TestAccessLine:
         assert lines == []
 
 
+    async def test_bodies_are_counted_in_both_directions(self, lines: list[dict[str, Any]]) -> None:
+        async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+            body = b"".join([(await receive())["body"], (await receive())["body"]])
+            await PlainTextResponse(body * 2)(scope, receive, send)
+
+        await call(LoggingMiddleware(echo), "POST", body=(b"four", b"six666"))
+
+        assert (lines[0]["bytes_in"], lines[0]["bytes_out"]) == (10, 20)
+
+    async def test_the_label_of_the_callers_key_is_named(self, lines: list[dict[str, Any]]) -> None:
+        async def authenticate(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"]["principal"] = "reader"
+            await PlainTextResponse("x")(scope, receive, send)
+
+        await call(LoggingMiddleware(authenticate))
+        await call(LoggingMiddleware(PlainTextResponse("x")))
+
+        assert (lines[0]["principal"], "principal" in lines[1]) == ("reader", False)
+
+
 class TestDefects:
     async def test_a_defect_is_a_500_in_our_shape_that_tells_nothing(
         self, lines: list[dict[str, Any]]

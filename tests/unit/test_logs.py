@@ -1,15 +1,22 @@
 """Log lines: one JSON object each, whatever they carry."""
 
+import asyncio
+import contextvars
 import io
 import json
 import logging
+import threading
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from ragstone.core.context import request_id
-from ragstone.core.logs import JsonFormatter, TextFormatter, configure_logging
+from ragstone.core.context import begin_job, request_id
+from ragstone.core.errors import EngineUnavailable
+from ragstone.core.logs import QUIET, JsonFormatter, TextFormatter, configure_logging
+from ragstone.core.threads import in_executor, in_low_thread, in_thread
 
 
 @pytest.fixture
@@ -18,8 +25,10 @@ def _root_logger_restored() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(False)
+    threading.excepthook = threading.__excepthook__
     logging.getLogger("uvicorn.access").disabled = False
-    for name in ("alembic", "httpx2", "httpcore2"):
+    for name in ("ragstone", *QUIET):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -83,7 +92,83 @@ class TestJson:
         fields = line(made)
 
         assert fields["error"] == "ValueError"
-        assert "ValueError: invalid literal" in fields["trace"]
+        assert "in test_an_exception_is_named" in fields["trace"]
+        assert fields["trace"].endswith("ValueError")
+
+    def test_what_an_exception_says_is_shown_on_demand_only(self) -> None:
+        made = record("broke off")
+        made.exc_info = raised(ValueError("a question"), ValueError("a document"))
+
+        hidden, shown = line(made), JsonFormatter(shows_messages=True).format(made)
+
+        assert "a question" not in json.dumps(hidden)
+        assert hidden["trace"].count("ValueError") == 2
+        assert "a question" in shown
+        assert "a document" in shown
+
+    def test_every_member_of_a_group_is_named(self) -> None:
+        made = record("broke off")
+        made.exc_info = raised(ExceptionGroup("some", [KeyError("a"), OSError("b")]))
+
+        assert {"KeyError", "OSError", "ExceptionGroup"} <= set(line(made)["trace"].split())
+
+    def test_what_a_part_of_the_server_says_of_itself_is_shown(self) -> None:
+        made = record("broke off")
+        made.exc_info = raised(EngineUnavailable("the engine is down"))
+
+        fields = line(made)
+
+        assert (fields["code"], fields["reason"]) == ("engine_unavailable", "the engine is down")
+
+    def test_a_line_carries_the_job_that_it_is_written_for(self) -> None:
+        def work() -> dict[str, Any]:
+            begin_job("j-1", caused_by="r-1")
+            return line(record())
+
+        fields = contextvars.copy_context().run(work)
+
+        assert (fields["job_id"], fields["request_id"]) == ("j-1", "r-1")
+        assert "job_id" not in line(record())
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("shape", [JsonFormatter, TextFormatter])
+    def test_a_secret_is_hidden_wherever_it_stands(self, shape: type[JsonFormatter]) -> None:
+        secret = 'sk-"é\\canary'
+        made = record("key %s", secret, url=f"http://{secret}@host", deep=[{"key": secret}])
+
+        written = shape(secrets=[secret, "canary"]).format(made)
+
+        assert "canary" not in written
+        assert "sk-" not in written
+
+    def test_hiding_leaves_the_line_readable(self) -> None:
+        fields = json.loads(JsonFormatter(secrets=["s3cret-key", "id"]).format(record(key="s3cret-key")))
+
+        assert (fields["key"], fields["logger"]) == ("[hidden]", "ragstone.test")
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Any:
+    try:
+        raise error from cause
+    except Exception as caught:  # noqa: BLE001 - whatever was given
+        return type(caught), caught, caught.__traceback__
+
+
+class TestWhatWorkIsDoneFor:
+    async def test_threads_know_the_request_and_tasks_do(self) -> None:
+        token = request_id.set("r-5")
+        with ThreadPoolExecutor(1) as executor:
+            seen = [
+                await in_executor(executor, request_id.get),
+                await in_thread(request_id.get),
+                await in_low_thread(request_id.get),
+                await asyncio.create_task(asyncio.to_thread(request_id.get)),
+            ]
+            request_id.reset(token)
+            seen.append(await in_executor(executor, request_id.get))
+
+        assert seen == ["r-5"] * 4 + [None]
 
 
 class TestText:
@@ -91,6 +176,11 @@ class TestText:
         shown = TextFormatter().format(record("version ready", chunks=3))
 
         assert shown.endswith("info version ready logger=ragstone.test chunks=3")
+
+    def test_no_value_can_begin_a_line_of_its_own(self) -> None:
+        shown = TextFormatter().format(record("odd", name_of_it="a\nb\r\nc"))
+
+        assert len(shown.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("_root_logger_restored")
@@ -108,5 +198,28 @@ class TestConfiguration:
     ) -> None:
         configure_logging(level="DEBUG", log_format="text")
         logging.getLogger("uvicorn.access").info("GET /")
+
+        assert capsys.readouterr().err == ""
+
+    def test_warnings_and_the_ends_of_threads_are_lines_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        configure_logging(level="INFO", log_format="json")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(True)
+            warnings.warn("low on memory", stacklevel=1)
+        thread = threading.Thread(target=lambda: 1 / 0, name="broken")
+        thread.start()
+        thread.join()
+
+        warning, broken = map(json.loads, capsys.readouterr().err.splitlines())
+        assert (warning["logger"], "low on memory" in warning["event"]) == ("py.warnings", True)
+        assert (broken["event"], broken["thread_name"]) == ("thread broke off", "broken")
+        assert broken["error"] == "ZeroDivisionError"
+
+    def test_what_libraries_tell_of_each_request_is_left_out(self, capsys: pytest.CaptureFixture[str]) -> None:
+        configure_logging(level="DEBUG", log_format="json")
+        for name in ("openai", "httpx", "httpx2", "alembic", "openai._base_client"):
+            logging.getLogger(name).info("HTTP Request: POST https://user:password@host/v1")
+            logging.getLogger(name).debug("a prompt")
 
         assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from ragstone.core.context import begin_job, job_id
 from ragstone.core.errors import (
     NoText,
     ParseFailed,
@@ -189,6 +191,34 @@ async def test_document_that_takes_all_memory_is_refused(make_pool: MakePool, pa
     with pytest.raises(ParseLimit, match="128 MiB"):
         await read(pool, path, "greedy")
     assert await read(pool, path) == 3
+
+
+async def test_defect_of_a_parser_is_logged_for_its_job_with_its_place(
+    make_pool: MakePool, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, jobs = make_pool(), ("j-1", "j-2")
+    seen: list[str | None] = []
+
+    class Seen(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(job_id.get())
+
+    handler = Seen()
+    logging.getLogger("ragstone.parsers.child").addHandler(handler)
+    for job in jobs:  # one worker, two jobs
+        await asyncio.create_task(_fail_for(job, pool, path))
+    await pool.close()
+    logging.getLogger("ragstone.parsers.child").removeHandler(handler)
+
+    assert [record.message for record in caplog.records] == ["parser failed"] * 2
+    assert vars(caplog.records[0])["place"].startswith("hostile_parsers.py:")
+    assert seen == list(jobs)
+
+
+async def _fail_for(job: str, pool: WorkerPool, path: Path) -> None:
+    begin_job(job, caused_by=None)
+    with pytest.raises(ParseFailed):
+        await read(pool, path, "defective")
 
 
 async def test_cancelled_read_ends_its_worker(make_pool: MakePool, path: Path) -> None:

@@ -235,3 +235,16 @@ def test_languages_are_names_of_languages(monkeypatch: pytest.MonkeyPatch, langu
 
     with pytest.raises(InvalidSetting, match="RAGSTONE_OCR_LANGUAGES"):
         load_settings()
+
+
+def test_all_that_is_secret_is_known() -> None:
+    settings = load_settings(
+        openai_api_key="sk-1",
+        embedding_api_key="sk-2",
+        openai_base_url="https://user:word@llm.example/v1",
+        openai_model="m",
+        otlp_endpoint="https://token@traces.example",
+    )
+
+    assert set(settings.secret_values()) == {"sk-1", "sk-2", "word", "token"}
+    assert load_settings().secret_values() == ()

@@ -100,7 +100,9 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(name)
     settings = load_settings()
-    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    configure_logging(
+        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
+    )
     app = globals()["app"] = create_app(settings)
     return app
 

@@ -51,7 +51,9 @@ async def run_server(settings: Settings, *, reindex: bool = False) -> None:
         raise InvalidSetting(
             f"RAGSTONE_HOST={settings.host} is not loopback; without API keys the server listens on loopback only"
         )
-    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    configure_logging(
+        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
+    )
     async with build_container(settings, reindex=reindex) as container:
         await serve_container(settings, container)
 

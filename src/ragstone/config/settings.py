@@ -273,6 +273,12 @@ class Settings(BaseSettings):
         validation_alias="LOG_REQUESTS",
         description="Whether each request is logged with its stage timings.",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where traces are sent to, such as `http://127.0.0.1:4318` (OTLP over HTTP); needs the extra `otel`. "
+        "Left out, none are recorded.",
+    )
 
     @field_validator(
         "allowed_hosts", "cors_origins", "openai_models", "aisuite_models", "link_hosts", mode="before"
@@ -300,6 +306,7 @@ class Settings(BaseSettings):
         "embedding_dimension",
         "embedding_base_url",
         "embedding_api_key",
+        "otlp_endpoint",
         mode="before",
     )
     @classmethod
@@ -307,7 +314,7 @@ class Settings(BaseSettings):
         """`NAME=` in a file of settings means: not set."""
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("openai_base_url", "embedding_base_url")
+    @field_validator("openai_base_url", "embedding_base_url", "otlp_endpoint")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not (
@@ -394,6 +401,19 @@ class Settings(BaseSettings):
             "dimension": self.embedding_dimension,
             "timeout_s": self.llm_timeout.total_seconds(),
         }
+
+    def secret_values(self) -> tuple[str, ...]:
+        """All that must never be written anywhere: keys, and what URLs hold of credentials."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, SecretStr):
+                    found.append(each.get_secret_value())
+                elif name.endswith(("_url", "_endpoint")) and each:
+                    parts = urlsplit(each)
+                    found.append(parts.password or parts.username or "")
+        return tuple(filter(None, found))
 
     def parse_limits(self) -> dict[str, Any]:
         """What the limits of the document reader are built from."""

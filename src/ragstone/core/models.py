@@ -407,6 +407,8 @@ class Job:
     """Chunks of the version whose vectors were taken over from an equal chunk."""
     strikes: int = 0
     """Attempts that did not end in an orderly way, the one at work included."""
+    request_id: str | None = None
+    """Of the request that asked for it; None where none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,6 +501,8 @@ class IngestTask:
     """How many documents it is inside of."""
     visible_version: int | None = None
     """The one that is to be replaced, if there is one."""
+    bytes: int = 0
+    """Of the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,6 +533,10 @@ class IndexedVersion:
     encoding: str | None
     stage_ms: Mapping[str, float]
     chunks_reused: int = 0
+    bytes: int = 0
+    """Of the original."""
+    request_id: str | None = None
+    """Of the request that asked for the version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,27 @@
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _NICENESS = 10
+
+
+def in_executor(
+    executor: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> asyncio.Future[T]:
+    """Begun in one of the executor's threads, which knows what it is done for, as with `asyncio.to_thread`."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(executor, lambda: context.run(work, *args, **kwargs))
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -23,8 +33,7 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 async def in_low_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The same at low priority, for work that computes for seconds and lets go of the interpreter's lock."""
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
-        loop = asyncio.get_running_loop()
-        return await _to_its_end(loop.run_in_executor(executor, lambda: work(*args, **kwargs)))
+        return await _to_its_end(in_executor(executor, work, *args, **kwargs))
 
 
 def lower_priority() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ragstone.core.errors import EmbedderUnavailable
 from ragstone.core.models import Embedding, EmbeddingInput, Vector
-from ragstone.core.threads import lower_priority
+from ragstone.core.threads import in_executor, lower_priority
 from ragstone.core.tokenizer import SHA256, WEIGHTS_FILE, ModelFiles, WordPieceTokenizer
 from ragstone.embeddings.onnx_encoder import OnnxEncoder
 from ragstone.embeddings.onnx_graph import DIMENSION, Precision
@@ -62,13 +62,12 @@ class MiniLMEmbedder:
     async def embed_query(self, text: str) -> Vector:
         """See Embedder."""
         self._require_model()
-        return await asyncio.get_running_loop().run_in_executor(self._query_threads, self._query, text)
+        return await in_executor(self._query_threads, self._query, text)
 
     async def embed_documents(self, inputs: Sequence[EmbeddingInput]) -> list[Embedding]:
         """See Embedder. Cancelling it drops the inputs that no thread has begun."""
         self._require_model()
-        loop = asyncio.get_running_loop()
-        started = [loop.run_in_executor(self._document_threads, self._document, each) for each in inputs]
+        started = [in_executor(self._document_threads, self._document, each) for each in inputs]
         return await asyncio.gather(*started)
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from ragstone.core.errors import (
     UpstreamUnavailable,
 )
 from ragstone.core.models import Ending, Prompt
+from ragstone.core.threads import in_executor
 from ragstone.vendors.protocol import ProtocolViolation, Reply, as_sent
 from ragstone.vendors.statuses import failure_of_status, requested_wait_s
 
@@ -101,7 +102,7 @@ class AisuiteLLM:
 
     async def _ask_once(self, request: Chunk) -> AsyncGenerator[Chunk, None]:
         call = partial(self._client.chat.completions.create, **request)
-        yield _as_chunk(await asyncio.get_running_loop().run_in_executor(self._threads, call))
+        yield _as_chunk(await in_executor(self._threads, call))
 
     async def _next(self, chunks: AsyncGenerator[Chunk, None], reply: Reply) -> Chunk | None:
         """None at the end, and once the answer is complete also for whatever goes wrong after it."""

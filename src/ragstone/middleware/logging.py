@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +18,8 @@ MAX_REQUEST_ID = 128
 
 
 class LoggingMiddleware:
-    """Everything inside runs under one request id and one stopwatch (`scope["state"]`)."""
+    """Everything inside runs under one request id and one stopwatch (`scope["state"]`); whoever knows the caller notes
+    the label of its key there as `principal`."""
 
     def __init__(self, app: ASGIApp, *, log_requests: bool = True):
         self._app = app
@@ -34,10 +36,19 @@ class LoggingMiddleware:
         state["request_id"] = request_id
         token = current_request_id.set(request_id)
         status: int | None = None
+        bytes_in = bytes_out = 0
+
+        async def receive_and_count() -> Message:
+            nonlocal bytes_in
+            message = await receive()
+            bytes_in += len(message.get("body", b""))
+            return message
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
+            nonlocal status, bytes_out
+            if message["type"] == "http.response.body":
+                bytes_out += len(message.get("body", b""))
+            elif message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -46,7 +57,7 @@ class LoggingMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive_and_count, send_with_headers)
         except Exception:  # the outermost boundary: a defect becomes a 500 in our shape
             log.exception("request broke off")
             if status is None:
@@ -55,7 +66,8 @@ class LoggingMiddleware:
                 )
         finally:
             if self._log_requests:
-                _write_access_line(scope, status, stopwatch)
+                sizes = {"bytes_in": bytes_in, "bytes_out": bytes_out}
+                _write_access_line(scope, status, sizes, stopwatch)
             current_request_id.reset(token)
 
 
@@ -73,14 +85,21 @@ def server_timing(stopwatch: Stopwatch) -> str:
     return ", ".join([*stages, *([f'retries;desc="{retries}"'] if retries else [])])
 
 
-def _write_access_line(scope: Scope, status: int | None, stopwatch: Stopwatch) -> None:
-    route = scope.get("route")
+def _write_access_line(
+    scope: Scope, status: int | None, sizes: Mapping[str, int], stopwatch: Stopwatch
+) -> None:
+    """Sizes are those of bodies. `principal` is the label of the caller's key, where there are keys; `trace_id` leads
+    to the request's trace, where traces are recorded."""
+    route, state = scope.get("route"), scope["state"]
+    known = {name: state.get(name) for name in ("principal", "trace_id")}
     log.info(
         "request",
         extra={
             "method": scope["method"],
             "route": getattr(route, "path", None) or "unmatched",
             "status": status,
+            **sizes,
+            **{name: value for name, value in known.items() if value is not None},
             **stopwatch.stop(),
             **({"outcome": stopwatch.outcome} if stopwatch.outcome else {}),
             **({"retries": stopwatch.retries} if stopwatch.retries else {}),

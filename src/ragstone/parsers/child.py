@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import contextvars
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,10 +16,15 @@ from typing import Self
 
 from ragstone.core.errors import ParseLimit, WorkerDied
 from ragstone.core.models import SpooledChild
+from ragstone.core.relay import relay
 from ragstone.parsers.bounds import MOST_CHILDREN, Limits
 from ragstone.parsers.spooling import spool_child
 from ragstone.parsers.wire import LENGTH_BYTES, AnnouncedChild
 
+log = logging.getLogger(__name__)
+
+EVENTS = frozenset({"parser failed"})
+"""What a worker logs."""
 _GRACE_S = 5.0  # beyond the wall limit that the worker keeps itself
 _FAREWELL_S = 1.0  # for an orderly end, then it is killed
 _TAIL_BYTES = 4_096
@@ -54,7 +61,8 @@ class ParseProcess:
         assert process.stdout is not None
         assert process.stderr is not None
         self._requests, self._replies = process.stdin, process.stdout
-        self._complaints = asyncio.create_task(_tail(process.stderr))
+        self._context = contextvars.copy_context()
+        self._complaints = asyncio.create_task(self._follow(process.stderr))
         self._is_heard = False
         self.documents = 0
 
@@ -89,6 +97,7 @@ class ParseProcess:
         """The reply to one framed request, without its frame. Raises ParseLimit or WorkerDied; the worker is of no
         further use then."""
         self.documents += 1
+        self._context = contextvars.copy_context()  # what it logs from now on, it does for this document's job
         async with self._listening():
             self._requests.write(request)
             await self._requests.drain()
@@ -177,6 +186,17 @@ class ParseProcess:
             left -= len(part)
             yield part
 
+    async def _follow(self, stream: asyncio.StreamReader) -> bytes:
+        """Log what the worker tells; the last of what else it printed. Read all along so that it never waits."""
+        tail = rest = b""
+        while printed := await stream.read(_TAIL_BYTES):
+            *lines, rest = (rest + printed).split(b"\n")
+            for line in lines:
+                if not self._context.run(relay, log, line, EVENTS):
+                    tail = (tail + line + b"\n")[-_TAIL_BYTES:]
+            rest = rest[-_TAIL_BYTES:]
+        return (tail + rest)[-_TAIL_BYTES:]
+
     async def _cause_of_death(self) -> ParseLimit | WorkerDied:
         """Which limit ended it, or that none did."""
         await self.end()
@@ -195,11 +215,3 @@ class ParseProcess:
 
 def _wall_message(limits: Limits) -> str:
     return f"parsing takes longer than {limits.wall_s:g} s"
-
-
-async def _tail(stream: asyncio.StreamReader) -> bytes:
-    """The last of what the worker printed, read all along so that it never waits for a reader."""
-    tail = b""
-    while printed := await stream.read(_TAIL_BYTES):
-        tail = (tail + printed)[-_TAIL_BYTES:]
-    return tail

@@ -24,6 +24,7 @@ from typing import BinaryIO, Protocol
 from ragstone.core.errors import BlobMissing, IngestError, ParseFailed, ParseLimit
 from ragstone.core.models import ChildDocument, Chunk, KnownChunk, ParsedDocument
 from ragstone.core.registry import load_object
+from ragstone.core.relay import tell_failure
 from ragstone.parsers import build_parser
 from ragstone.parsers.bounds import Limits
 from ragstone.parsers.wire import (
@@ -119,6 +120,7 @@ def answer(request: ReadRequest, limits: Limits) -> Answer:
     except MemoryError:
         failure = ParseLimit(f"parsing needs more than {limits.memory_bytes // 2**20} MiB of memory")
     except Exception as error:  # noqa: BLE001  # a parser's defect fails the document, not the worker
+        tell_failure("warning", "parser failed", error)
         failure = ParseFailed(f"the parser failed: {type(error).__name__}")
     return Answer(encode_failure(failure, peak_bytes()))
 

@@ -107,6 +107,8 @@ async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
         encoding=parsed.encoding,
         stage_ms=stopwatch.stages(),
         chunks_reused=reused,
+        bytes=task.bytes,
+        request_id=task.job.request_id,
     )
 
 

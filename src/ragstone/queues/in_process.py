@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from ragstone.core.context import begin_job
 from ragstone.core.errors import InternalError
 from ragstone.core.models import Failure, IngestTask
 from ragstone.core.ports import Manifest
@@ -97,10 +98,11 @@ class InProcessQueue:
         self._wake.set()
 
     async def _run_logged(self, task: IngestTask) -> None:
+        begin_job(task.job.id, caused_by=task.job.request_id)
         try:
             await self._run(task)
         except Exception:  # the worker loop outlives a defect in one job
-            log.exception("job broke off", extra={"job_id": task.job.id, "document_id": task.document_id})
+            log.exception("job broke off", extra={"document_id": task.document_id})
             self._broken_off.append(task.job.id)
 
     async def _give_back(self) -> None:

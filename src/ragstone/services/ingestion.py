@@ -51,7 +51,7 @@ class IngestService:
         try:
             self._switch.submit(await ingest(self._parts, task))
         except JobGone:
-            log.info("job gone", extra={"job_id": task.job.id})
+            log.info("job gone", extra={"document_id": task.document_id})
         except BadEmbedding as error:
             failure = Failure(error.code, error.message)
             await self._strike(task, failure, failure)
@@ -64,13 +64,13 @@ class IngestService:
         except WorkerDied as error:
             await self._strike(task, Failure(error.code, error.message), POISON)
         except Exception:  # a defect met by one document must not stop the queue
-            log.exception("ingest broke off", extra={"job_id": task.job.id, "document_id": task.document_id})
+            log.exception("ingest broke off", extra={"document_id": task.document_id})
             await self._strike(task, DEFECT, DEFECT)
 
     async def _fail(self, task: IngestTask, failure: Failure) -> None:
         log.warning(
             "ingest failed",
-            extra={"job_id": task.job.id, "document_id": task.document_id, "code": failure.code},
+            extra={"document_id": task.document_id, "code": failure.code},
         )
         await self._manifest.fail_task(task.job.id, failure)
 

@@ -39,7 +39,7 @@ class Recurring:
                 await self._work()
                 wait_s = self._idle_s
             except Exception as error:  # the loop outlives a failing store or database
-                log.warning("%s failed", self._name, exc_info=error)
+                log.warning("background work failed", extra={"work": self._name}, exc_info=error)
                 wait_s = self._retry_s
             try:
                 async with asyncio.timeout(wait_s):

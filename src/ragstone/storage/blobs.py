@@ -18,6 +18,7 @@ from uuid import uuid4
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import BlobMissing, Unavailable
 from ragstone.core.files import sync
+from ragstone.core.threads import in_executor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,8 +91,7 @@ class FileBlobStore:
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A cancelled caller waits for its thread: nothing is written after the work on a document was stopped."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        future = in_executor(self._executor, work, *args, **kwargs)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

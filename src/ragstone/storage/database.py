@@ -5,7 +5,6 @@ transaction costs 0.1 ms. So transactions are plain functions of a `Transaction`
 run in a pool of threads, with an advisory lock where SQLite has BEGIN IMMEDIATE.
 """
 
-import asyncio
 import os
 import sqlite3
 import time
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import ForeignDatabase, StartupError, Unavailable
+from ragstone.core.threads import in_executor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -130,13 +130,13 @@ class _Lane:
     async def run(self, work: Callable[[Connection], T]) -> T:
         if self._is_closed:
             raise Unavailable("the manifest is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, work)
+        return await in_executor(self._executor, self._run, work)
 
     async def close(self) -> None:
         if self._is_closed:
             return
         self._is_closed = True
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._disconnect)
+        await in_executor(self._executor, self._disconnect)
         self._executor.shutdown()
 
     def _run(self, work: Callable[[Connection], T]) -> T:

@@ -86,6 +86,7 @@ TASKS: Select[Any] = (
         documents.c.depth,
         documents.c.visible_version,
         versions.c.sha256,
+        versions.c.bytes,
         versions.c.filename,
         versions.c.media_type,
         versions.c.title,
@@ -179,6 +180,7 @@ def job_from(row: AnyRow) -> Job:
         finished_at=row.job_finished_at,
         chunks_reused=row.job_chunks_reused,
         strikes=row.job_strikes,
+        request_id=row.job_request_id,
     )
 
 
@@ -198,6 +200,7 @@ def task_from(row: AnyRow) -> IngestTask:
         created_at=row.created_at,
         depth=row.depth,
         visible_version=row.visible_version,
+        bytes=row.bytes,
     )
 
 

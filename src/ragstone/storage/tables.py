@@ -26,6 +26,7 @@ from sqlalchemy import (
     false,
 )
 
+from ragstone.core.context import request_id
 from ragstone.core.filters import epoch_micros
 from ragstone.core.models import JobKind, JobState, Stage, VersionState
 
@@ -230,6 +231,7 @@ Index("members_by_sha256", members.c.sha256)
 
 # No foreign key to documents: a client may poll the jobs of a purged document until they expire.
 # `document_id` is None for the purge of many. `due_at` is None for purges, which no worker claims, and for jobs that are done. `strikes` counts the attempts that may have killed a worker.
+# `request_id` is that of the work at hand when the row is made.
 jobs = Table(
     "jobs",
     metadata,
@@ -256,6 +258,7 @@ jobs = Table(
     Column("finished_at", UtcTime),
     Column("expires_at", UtcTime),
     Column("chunks_reused", Integer, nullable=False, server_default="0"),
+    Column("request_id", Text, default=lambda: request_id.get()),
 )
 Index("jobs_by_time", jobs.c.tenant_id, jobs.c.created_at, jobs.c.id)
 _is_due = jobs.c.due_at.is_not(None)

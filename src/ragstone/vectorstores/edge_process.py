@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from ragstone.core.errors import InternalError, RagstoneError, StartupError, catalogue
+from ragstone.core.relay import relay
 from ragstone.vectorstores.frames import CLOSE
 
+EVENTS = frozenset({"engine upkeep failed", "engine broke off"})
+"""What an engine logs."""
 READY_TIMEOUT_S = 120.0  # replaying an unflushed log of 100,000 points takes about 10
 CLOSE_TIMEOUT_S = 30.0
 
@@ -144,9 +147,10 @@ def _socket_of(line: bytes) -> str:
 
 
 def _log_line(line: bytes) -> None:
-    """What Edge prints when it panics, shortened: its first line says where, the others may hold data."""
+    """What the engine tells, and what Edge prints when it panics, shortened: its first line says where, the others may
+    hold data."""
     text = line.decode(errors="replace")
     if "panicked at" in text:
         log.error("engine panicked", extra={"place": text[:200]})
-    elif text:
+    elif not relay(log, line, EVENTS) and text:
         log.debug("engine said", extra={"text": text[:200]})

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ragstone.core.relay import tell_failure, tell_owner
 from ragstone.vectorstores.edge_engine import Engine, answer
 from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
 from ragstone.vectorstores.edge_shard import EngineRefusal
@@ -68,8 +69,7 @@ class EngineServer:
             self._engine.upkeep()
         except Exception as error:  # noqa: BLE001 - Edge raises nothing narrower; searches go on
             self._upkeep_from = time.monotonic() + UPKEEP_PAUSE_S
-            message = {"level": "error", "event": "engine upkeep failed", "reason": str(error)}
-            os.write(2, json.dumps(message).encode() + b"\n")
+            tell_owner("error", "engine upkeep failed", reason=str(error))
 
     def _accept(self, _mask: int) -> None:
         peer, _ = self._listener.accept()
@@ -163,7 +163,11 @@ def main(arguments: list[str]) -> int:
     announcements = os.dup(1)
     os.dup2(2, 1)  # whatever a library may print is no announcement
     directory, dimension, wait_s = arguments
-    return run(Path(directory), dimension=int(dimension), wait_s=float(wait_s), announcements=announcements)
+    try:
+        return run(Path(directory), dimension=int(dimension), wait_s=float(wait_s), announcements=announcements)
+    except Exception as error:  # noqa: BLE001 - the owner is told why it ends, in the shape of its own log
+        tell_failure("error", "engine broke off", error)
+        return 1
 
 
 class _Life:
