@@ -29,6 +29,7 @@ class InProcessLink:
     def __init__(self, engine: Engine):
         self.engine = engine
         self.calls: list[str] = []
+        self.restarts = 0
 
     async def call(self, operation: str, *arguments: object) -> Any:
         self.calls.append(operation)

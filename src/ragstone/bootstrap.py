@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ragstone.config.settings import Settings
+from ragstone.core.counts import IngestCounts
 from ragstone.core.ports import (
     LLM,
     BackupFolder,
@@ -37,6 +39,14 @@ from ragstone.services.health import HealthService
 from ragstone.services.ingestion import IngestService
 from ragstone.services.jobs import JobService
 from ragstone.services.payloads import PayloadWriter
+from ragstone.services.probes import (
+    LoopLag,
+    dependency_probes,
+    disk_probe,
+    ingestion_probe,
+    manifest_probe,
+    store_probe,
+)
 from ragstone.services.purging import Purger
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.reindexing import Reindexing
@@ -95,6 +105,8 @@ class Container:
     jobs: JobService
     query: QueryService
     health: HealthService
+    loop_lag: LoopLag
+    ingest_counts: IngestCounts
     consistency: ConsistencyService
     backups: BackupService
     reindexing: Reindexing | None
@@ -193,7 +205,8 @@ async def _start_services(
     consistency = ConsistencyService(manifest, store, blobs, queued=work.queue.wake)
     repaired = await consistency.recover()
     reindexing = work.reindexing(query)
-    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing)
+    health, loop_lag = _health_service(settings, work, needs), LoopLag()
+    workers = (health, loop_lag, work.purger, work.payloads, work.switch, work.queue, reindexing)
     _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
     return Container(
         directory=directory,
@@ -204,7 +217,9 @@ async def _start_services(
         jobs=JobService(manifest, work.queue),
         backups=_backup_service(settings, adapters, work),
         query=query,
-        health=HealthService(manifest, store, work.queue),
+        health=health,
+        loop_lag=loop_lag,
+        ingest_counts=work.counts,
         consistency=consistency,
         reindexing=reindexing,
         dependencies=needs.all(),
@@ -221,9 +236,12 @@ class _Work:
         self._needs = needs
         self._successor = successor
         self.store = ServingStore(adapters.store, building=None if successor is None else successor.store)
-        self.switch = VersionSwitch(self.store, manifest, switched=self._after_switch)
+        self.counts = IngestCounts()
+        self.switch = VersionSwitch(
+            self.store, manifest, switched=self._after_switch, when_ready=self.counts.version_ready
+        )
         serving = self.parts.ingesting(adapters.embedder, adapters.store, needs.serving)
-        self._ingest = IngestService(serving, manifest, self.switch)
+        self._ingest = IngestService(serving, manifest, self.switch, observers=(self.counts,))
         self.queue = InProcessQueue(manifest, self._ingest.run)
         self.purger = Purger(self.store, manifest, adapters.blobs, self.queue)
         self.payloads = PayloadWriter(self.store, manifest)
@@ -250,6 +268,19 @@ class _Work:
         self.purger.wake()
         self.payloads.wake()
         self.queue.wake()
+
+
+def _health_service(settings: Settings, work: _Work, needs: Dependencies) -> HealthService:
+    manifest, limit = work.parts.adapters.manifest, settings.max_upload_bytes
+    return HealthService(
+        [
+            manifest_probe(manifest),
+            store_probe(work.store),
+            ingestion_probe(manifest, work.queue, max_queued_jobs=settings.max_queued_jobs),
+            disk_probe(lambda: shutil.disk_usage(settings.data_dir).free, max_upload_bytes=limit),
+            *dependency_probes(needs.all()),
+        ]
+    )
 
 
 def _query_service(settings: Settings, work: _Work, needs: Dependencies) -> QueryService:

@@ -11,9 +11,9 @@ async def test_health_has_the_shape_that_its_users_know(api: Api) -> None:
     assert (health["status"], health["qdrant_connected"]) == ("healthy", True)
     assert health["api_version"] == ragstone.__version__
     assert health["uptime"] >= 0
-    assert {"manifest", "vector_store", "ingestion"} <= set(health["components"])
+    assert {"manifest", "vector_store", "ingestion", "disk"} <= set(health["components"])
     for part in health["components"].values():
-        assert set(part) == {"healthy", "required", "age_s"}
+        assert set(part) == {"healthy", "reason", "required", "age_s"}
 
 
 async def test_alive_and_ready(api: Api) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ragstone.api.main import create_app
 from ragstone.config.settings import load_settings
-from ragstone.services import documents, ingestion, purging, switching
+from ragstone.services import documents, health, ingestion, purging, switching
 from tests.apiclient import Api, Json
 from tests.parts import World, open_world
 from tests.waiting import until
@@ -28,6 +28,7 @@ class Fragile:
 @pytest.fixture
 async def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fragile]:
     monkeypatch.setattr(switching, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(health, "FRESH_S", 0.0)
     monkeypatch.setattr(purging, "RETRY_AFTER_S", 0.01)
     monkeypatch.setattr(documents, "PURGE_WAIT_S", 0.05)
     monkeypatch.setattr(ingestion, "RETRY_AFTER", timedelta(milliseconds=10))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ragstone.testing.vector_store_contract.scenes import DIMENSION
-from ragstone.vectorstores import edge_lock, edge_server
+from ragstone.vectorstores import edge_engine, edge_lock, edge_server
+from ragstone.vectorstores.edge_engine import Engine
 from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
 from ragstone.vectorstores.edge_server import EngineServer, watch_owner
 from ragstone.vectorstores.edge_shard import EngineRefusal
@@ -244,3 +245,36 @@ def test_an_engine_lives_until_its_owner_closes_it() -> None:
             announced, replies, code = run_to_the_end(folder, dimension=DIMENSION)
             assert (replies, code) == ([[1, True, True]], 0)
             assert not Path(str(announced["socket"])).exists()
+
+
+def test_a_server_that_is_probed_all_the_time_still_looks_after_its_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(edge_engine, "IDLE_S", 0.2)
+    looked_after = threading.Event()
+
+    class Watched(Engine):
+        def upkeep(self) -> None:
+            super().upkeep()
+            if self.upkeep_in_s() is None:
+                looked_after.set()
+
+    with quick_folder() as folder:
+        engine = Watched(folder, dimension=DIMENSION)
+        listener, path = listen()
+        server = EngineServer(engine, listener)
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        peer = Peer(path)
+        for number in range(1_000):
+            peer.send(pack([number, "state"]))
+            peer.replies(1)
+            if looked_after.wait(0.02):
+                break
+        server.stop()
+        thread.join(timeout=20)
+        peer.socket.close()
+        remove_socket(path)
+        engine.close()
+
+    assert looked_after.is_set()

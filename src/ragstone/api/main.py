@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
-from prometheus_client import CollectorRegistry
+from fastapi.telemetry import TelemetryConfig
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from pydantic import BaseModel
 from starlette.types import Scope
 
@@ -32,11 +33,14 @@ from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
 from ragstone.core.logs import configure_logging
+from ragstone.middleware.collectors import HealthCollector, IngestCollector
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
 from ragstone.middleware.trust import TrustMiddleware
 
+# The framework's own spans would hold query strings; ours are made of the stopwatch's stages.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
 JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may have
 
@@ -71,10 +75,10 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         redirect_slashes=False,
         separate_input_output_schemas=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        telemetry=NO_TELEMETRY,
     )
     app.state.container = container
-    app.state.registry = CollectorRegistry()
-    app.state.registry.register(DependencyCollector(lambda: app.state.container.dependencies))
+    app.state.registry = _registry(app)
     install_error_handlers(app)
     for router in (
         query.router,
@@ -105,6 +109,27 @@ def __getattr__(name: str) -> Any:
     )
     app = globals()["app"] = create_app(settings)
     return app
+
+
+def _registry(app: FastAPI) -> CollectorRegistry:
+    """Series of this process; where several share a data directory, each answers its own."""
+    registry = CollectorRegistry()
+
+    def parts() -> Container:
+        container: Container = app.state.container
+        return container
+
+    for collector in (
+        DependencyCollector(lambda: parts().dependencies),
+        HealthCollector(
+            lambda: parts().health.known(), lambda: parts().loop_lag.worst_s, version=__version__
+        ),
+        IngestCollector(lambda: parts().ingest_counts),
+    ):
+        registry.register(collector)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
 
 
 def _add_reference(app: FastAPI) -> None:

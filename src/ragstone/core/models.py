@@ -482,6 +482,24 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """The ingest jobs of all processes."""
+
+    queued: int
+    running: int
+    oldest_s: float
+    """Since the oldest one that waits or runs was asked for; 0 where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A vector engine: its points, and the memory of its process."""
+
+    points: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class IngestTask:
     """All that the ingest pipeline must know of a claimed job."""
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
@@ -17,6 +17,7 @@ from ragstone.core.models import (
     Embedding,
     EmbeddingInput,
     Ending,
+    EngineState,
     Failure,
     IndexedVersion,
     IngestTask,
@@ -36,6 +37,7 @@ from ragstone.core.models import (
     Prompt,
     PurgeReceipt,
     PurgeTarget,
+    QueueState,
     ReadDocument,
     Scope,
     ScoredId,
@@ -48,6 +50,7 @@ from ragstone.core.models import (
     VersionEntry,
     VisibleDocument,
 )
+from ragstone.core.timing import Stopwatch
 
 
 class Embedder(Protocol):
@@ -342,6 +345,28 @@ class JobQueue(Protocol):
         ...
 
 
+class JobObserver(Protocol):
+    """Is told what became of each attempt at an ingest job."""
+
+    def attempt_ended(self, task: IngestTask, stopwatch: Stopwatch, outcome: str, code: str) -> None:
+        """`outcome` is indexed, failed, postponed or gone; `code` that of the error, else empty."""
+        ...
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """A vector store that knows how its engine is."""
+
+    async def engine_state(self) -> EngineState:
+        """As of now. Raises EngineUnavailable."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine died and was started again."""
+        ...
+
+
 class Manifest(Protocol):
     """What exists, in which state, and what is visible: the one source of truth. Each method is one transaction,
     durable when it returns."""
@@ -498,6 +523,10 @@ class Manifest(Protocol):
 
     async def next_due(self) -> datetime | None:
         """When the earliest queued job becomes due; None if there is none."""
+        ...
+
+    async def queue_state(self) -> QueueState:
+        """How much ingest work waits and runs."""
         ...
 
     async def record_progress(self, job_id: str, stage: Stage, progress: Progress) -> bool:

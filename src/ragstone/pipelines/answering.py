@@ -74,6 +74,13 @@ async def begin_answer(
         return await begun.fall_back(answerers.fallback, fallback)
     prompt = _prompt(chosen, ask, model, rewritten.question, evidence.sources)
     log.debug("asking the answerer", extra={"model": model, "sources": len(prompt.sources)})
+    clock.tell(
+        "generation",
+        provider=chosen.dependency.provider,
+        model=model,
+        temperature=prompt.temperature,
+        max_tokens=prompt.max_tokens,
+    )
     try:
         with clock.stage("generation"):
             begun.first, begun.pieces = await chosen.dependency.call(
@@ -113,6 +120,7 @@ class BegunAnswer:
     async def fall_back(self, llm: LLM, prompt: Prompt) -> "BegunAnswer":
         """Let another answerer, which cannot be down, begin."""
         self.model, self.citable, self.degraded = llm.models[0], prompt.sources, ("llm",)
+        self.stopwatch.tell("generation", provider=self.model, model=self.model)
         self.first, self.pieces = await _first_piece(llm, prompt)
         return self
 
@@ -224,6 +232,13 @@ class BegunAnswer:
         )
 
     def _metadata(self, request_id: str) -> Mapping[str, object]:
+        used = self.usage
+        self.stopwatch.tell(
+            "generation",
+            input_tokens=used.prompt_tokens,
+            output_tokens=used.completion_tokens,
+            finish_reason=self.finish_reason,
+        )
         timings = self.stopwatch.stop()
         return {"request_id": request_id, **STAGES, **timings, "retries": dict(self.stopwatch.retries)}
 

@@ -61,6 +61,7 @@ async def stand_alone_question(
         temperature=ask.temperature,
         max_tokens=MAX_TOKENS,
     )
+    stopwatch.tell("condense", provider=answerers.chosen.dependency.provider, model=prompt.model)
     try:
         with stopwatch.stage("condense"):
             reply, ending = await answerers.chosen.dependency.call(

@@ -73,17 +73,18 @@ class IngestParts:
     detect: TypeDetector
 
 
-async def ingest(parts: IngestParts, task: IngestTask) -> IndexedVersion:
+async def ingest(parts: IngestParts, task: IngestTask, stopwatch: Stopwatch) -> IndexedVersion:
     """Do all the work of a task; its points are confirmed by the store when this returns. Running it again is
     harmless. Raises IngestError kinds, WorkerDied, EngineUnavailable, EmbedderUnavailable, ExternalServiceError kinds,
     DeadlineExceeded, JobGone."""
-    stopwatch = Stopwatch()
     progress = ProgressLog(parts.manifest, task.job.id)
     document = await _read(parts, task, progress, stopwatch)
     parsed, chunks = document.parsed, document.chunks
     title = task.title or parsed.title or task.filename or "Untitled"
     with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains here is storing it
         text_sha256 = await _store_content(parts, task, document)
+    stopwatch.tell("embed", provider=parts.embedding.provider, model=parts.embedder.fingerprint)
+    stopwatch.tell("index", collection=task.scope.collection, chunks=len(chunks))
     reused = 0
     for first in range(0, len(chunks), BATCH_CHUNKS):
         await progress.report(Stage.EMBED, first, len(chunks))
@@ -133,6 +134,7 @@ async def _read(
     parts: IngestParts, task: IngestTask, progress: ProgressLog, stopwatch: Stopwatch
 ) -> ReadDocument:
     await progress.report(Stage.PARSE, 0, 0)
+    stopwatch.tell("parse", media_type=task.media_type, bytes=task.bytes)
     with stopwatch.stage("parse"):
         document = await parts.reader.read(
             parts.blobs.path(task.sha256),

@@ -62,6 +62,7 @@ async def retrieve_documents(
         sources, weights = await parts.searching.call(
             lambda: _search(parts.index, search, vector, tokens), deadline=deadline, stopwatch=stopwatch
         )
+    stopwatch.tell("search", collection=search.scope.collection, top_k=search.top_k, hits=len(sources))
     return Retrieved(tuple(sources), Question(search.question, tokens, vector), weights, degraded)
 
 
@@ -116,9 +117,16 @@ async def _embed_question(
 ) -> Vector | None:
     """None where the embedder is down, or its answer of no use, and the search can do without. A refusal means wrong
     configuration, which is loud, whatever the mode."""
+    embedder = parts.embedder
+    stopwatch.tell(
+        "embedding",
+        provider=parts.embedding.provider,
+        model=embedder.fingerprint,
+        dimension=embedder.dimension,
+    )
     try:
         return await parts.embedding.call(
-            lambda: parts.embedder.embed_query(search.question), deadline=deadline, stopwatch=stopwatch
+            lambda: embedder.embed_query(search.question), deadline=deadline, stopwatch=stopwatch
         )
     except RagstoneError as error:
         is_needed = search.strict or search.mode == "dense"

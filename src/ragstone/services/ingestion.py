@@ -1,8 +1,10 @@
 """Running ingest jobs: what a failure means for the job, and handing finished versions to the switch."""
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
+from ragstone.core.counts import INDEXED
 from ragstone.core.errors import (
     BadEmbedding,
     DeadlineExceeded,
@@ -16,7 +18,8 @@ from ragstone.core.errors import (
     WorkerDied,
 )
 from ragstone.core.models import Failure, IngestTask
-from ragstone.core.ports import Manifest
+from ragstone.core.ports import JobObserver, Manifest
+from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.ingestion import IngestParts, JobGone, ingest
 from ragstone.services.switching import VersionSwitch
 
@@ -30,6 +33,10 @@ MAX_ATTEMPTS = 30  # while a part is down: with the back-off below about a quart
 RETRY_AFTER = timedelta(seconds=1)
 RETRY_AFTER_MOST = timedelta(seconds=30)
 
+FAILED, POSTPONED, GONE = "failed", "postponed", "gone"
+Outcome = tuple[str, str]
+"""What became of an attempt, and the error's code or nothing."""
+
 POISON = Failure(Poison.code, f"the work on this document broke off {MAX_STRIKES} times")
 DEFECT = Failure(InternalError.code, "a defect of the server; its log has the trace")
 
@@ -37,10 +44,18 @@ DEFECT = Failure(InternalError.code, "a defect of the server; its log has the tr
 class IngestService:
     """Runs one claimed task to its end: switched, failed for good, or back in the queue."""
 
-    def __init__(self, parts: IngestParts, manifest: Manifest, switch: VersionSwitch):
+    def __init__(
+        self,
+        parts: IngestParts,
+        manifest: Manifest,
+        switch: VersionSwitch,
+        *,
+        observers: Sequence[JobObserver] = (),
+    ):
         self._parts = parts
         self._manifest = manifest
         self._switch = switch
+        self._observers = observers
 
     def use(self, parts: IngestParts) -> None:
         """For the tasks that begin from now on."""
@@ -48,47 +63,61 @@ class IngestService:
 
     async def run(self, task: IngestTask) -> None:
         """Never raises for a failure of the job; a cancellation passes through."""
+        stopwatch = Stopwatch()
+        outcome, code = await self._attempt(task, stopwatch)
+        for observer in self._observers:
+            observer.attempt_ended(task, stopwatch, outcome, code)
+
+    async def _attempt(self, task: IngestTask, stopwatch: Stopwatch) -> Outcome:
         try:
-            self._switch.submit(await ingest(self._parts, task))
+            self._switch.submit(await ingest(self._parts, task, stopwatch))
         except JobGone:
             log.info("job gone", extra={"document_id": task.document_id})
+            return GONE, ""
         except BadEmbedding as error:
             failure = Failure(error.code, error.message)
-            await self._strike(task, failure, failure)
+            return await self._strike(task, failure, failure)
         except IngestError as error:
-            await self._fail(task, Failure(error.code, error.message, error.page))
+            return await self._fail(task, Failure(error.code, error.message, error.page))
         except UnsupportedMediaType as error:  # of a part: an upload is refused at once
-            await self._fail(task, Failure(error.code, error.message))
+            return await self._fail(task, Failure(error.code, error.message))
         except (Unavailable, ExternalServiceError, DeadlineExceeded) as error:
-            await self._wait(task, error)
+            return await self._wait(task, error)
         except WorkerDied as error:
-            await self._strike(task, Failure(error.code, error.message), POISON)
+            return await self._strike(task, Failure(error.code, error.message), POISON)
         except Exception:  # a defect met by one document must not stop the queue
             log.exception("ingest broke off", extra={"document_id": task.document_id})
-            await self._strike(task, DEFECT, DEFECT)
+            return await self._strike(task, DEFECT, DEFECT)
+        return INDEXED, ""
 
-    async def _fail(self, task: IngestTask, failure: Failure) -> None:
+    async def _fail(self, task: IngestTask, failure: Failure) -> Outcome:
         log.warning(
             "ingest failed",
             extra={"document_id": task.document_id, "code": failure.code},
         )
         await self._manifest.fail_task(task.job.id, failure)
+        return FAILED, failure.code
 
-    async def _strike(self, task: IngestTask, failure: Failure, last: Failure) -> None:
+    async def _strike(self, task: IngestTask, failure: Failure, last: Failure) -> Outcome:
         """One of three: what may be the document's own fault is not tried for ever."""
         if task.job.strikes >= MAX_STRIKES:
-            await self._fail(task, last)
-            return
+            return await self._fail(task, last)
         await self._manifest.requeue(task.job.id, delay=_back_off(task.job.strikes), failure=failure)
+        return _postponed(failure)
 
-    async def _wait(self, task: IngestTask, error: RagstoneError) -> None:
+    async def _wait(self, task: IngestTask, error: RagstoneError) -> Outcome:
         """A part of the server, or a service that it needs, is down: the document is not to blame."""
         failure = Failure(error.code, error.message)
         if task.job.attempts >= MAX_ATTEMPTS:
-            await self._fail(task, failure)
-            return
+            return await self._fail(task, failure)
         delay = _back_off(task.job.attempts)
         await self._manifest.requeue(task.job.id, delay=delay, failure=failure, is_strike=False)
+        return _postponed(failure)
+
+
+def _postponed(failure: Failure) -> Outcome:
+    log.warning("ingest postponed", extra={"code": failure.code})
+    return POSTPONED, failure.code
 
 
 def _back_off(attempts: int) -> timedelta:

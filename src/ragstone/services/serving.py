@@ -7,7 +7,7 @@ from typing import Any
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
-from ragstone.core.ports import VectorStore
+from ragstone.core.ports import Monitored, VectorStore
 
 
 class ServingStore:
@@ -133,6 +133,11 @@ class ServingStore:
     async def snapshot(self, target: Path) -> None:
         """Of the one that serves."""
         await self._serving.snapshot(target)
+
+    @property
+    def engine(self) -> Monitored | None:
+        """Of the one that serves, where it is known how its engine is."""
+        return self._serving if isinstance(self._serving, Monitored) else None
 
     async def is_healthy(self) -> bool:
         """Of the one that serves."""

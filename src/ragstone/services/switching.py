@@ -24,10 +24,18 @@ CRASH_POINTS = ("switch.before_flush", "switch.after_flush", "switch.after_commi
 class VersionSwitch:
     """Collects indexed versions; its loop flushes and switches them together."""
 
-    def __init__(self, store: VectorStore, manifest: Manifest, *, switched: Callable[[], None]):
+    def __init__(
+        self,
+        store: VectorStore,
+        manifest: Manifest,
+        *,
+        switched: Callable[[], None],
+        when_ready: Callable[[IndexedVersion], None] = lambda _: None,
+    ):
         self._store = store
         self._manifest = manifest
         self._switched = switched
+        self._when_ready = when_ready
         self._waiting: list[IndexedVersion] = []
         self._switching = asyncio.Lock()
         self._arrived = asyncio.Event()
@@ -81,15 +89,8 @@ class VersionSwitch:
         self._switched()
         for indexed in batch:
             if indexed.job_id in switched:
-                log.info(
-                    "version ready",
-                    extra={
-                        "document_id": indexed.document_id,
-                        "version": indexed.version,
-                        "chunks": indexed.chunks,
-                        **indexed.stage_ms,
-                    },
-                )
+                self._when_ready(indexed)
+                _log_ready(indexed)
 
     async def _give_back(self, batch: list[IndexedVersion], error: Exception) -> None:
         log.warning("switching versions failed", extra={"versions": len(batch)}, exc_info=error)
@@ -105,3 +106,18 @@ class VersionSwitch:
             self._waiting += batch
             self._arrived.set()
         self._switched()
+
+
+def _log_ready(indexed: IndexedVersion) -> None:
+    """Versions of many jobs are switched together, so each line says whose it is."""
+    known = {"job_id": indexed.job_id, "request_id": indexed.request_id}
+    log.info(
+        "version ready",
+        extra={
+            **{name: value for name, value in known.items() if value is not None},
+            "document_id": indexed.document_id,
+            "version": indexed.version,
+            "chunks": indexed.chunks,
+            **indexed.stage_ms,
+        },
+    )

@@ -19,6 +19,7 @@ from ragstone.core.models import (
     JobState,
     Member,
     Progress,
+    QueueState,
     Stage,
     VersionState,
 )
@@ -61,6 +62,21 @@ _PROGRESS = (
 )
 _RUNNING = select(func.count(), func.max(jobs.c.strikes)).where(jobs.c.state == JobState.RUNNING)
 _NEXT_DUE = select(func.min(jobs.c.due_at)).where(_is_queued)
+
+
+_WAITING = select(jobs.c.state, func.count(), func.min(jobs.c.created_at)).where(
+    jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), jobs.c.due_at.is_not(None)
+)
+
+
+def queue_state(tx: Transaction) -> QueueState:
+    """See Manifest.queue_state."""
+    found = {state: (count, oldest) for state, count, oldest in tx.execute(_WAITING.group_by(jobs.c.state))}
+    ages_s = [(tx.now - oldest).total_seconds() for _, oldest in found.values()]
+    counts = {state: count for state, (count, _) in found.items()}
+    return QueueState(
+        counts.get(JobState.QUEUED, 0), counts.get(JobState.RUNNING, 0), max(0.0, *ages_s, 0.0)
+    )
 
 
 def claim(tx: Transaction, limit: int) -> list[IngestTask]:

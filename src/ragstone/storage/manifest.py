@@ -32,6 +32,7 @@ from ragstone.core.models import (
     Progress,
     PurgeReceipt,
     PurgeTarget,
+    QueueState,
     Scope,
     Stage,
     Version,
@@ -298,6 +299,10 @@ class SqlManifest:
     async def next_due(self) -> datetime | None:
         """See the port."""
         return await self._database.read(jobs.next_due)
+
+    async def queue_state(self) -> QueueState:
+        """See the port."""
+        return await self._database.scan(jobs.queue_state)
 
     async def record_progress(self, job_id: str, stage: Stage, progress: Progress) -> bool:
         """See the port."""

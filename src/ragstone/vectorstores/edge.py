@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ragstone.core.errors import EngineUnavailable, RagstoneError
 from ragstone.core.files import copy_tree, sync_tree
 from ragstone.core.filters import Filter
-from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.models import EngineState, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 from ragstone.core.threads import in_thread
 from ragstone.vectorstores.edge_codec import (
     pack_payload,
@@ -33,6 +33,11 @@ class Link(Protocol):
 
     async def call(self, operation: str, *arguments: object) -> Any:
         """The operation's result. Raises EngineUnavailable, or what the engine refused with."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine died and was started again."""
         ...
 
     async def close(self) -> None:
@@ -199,6 +204,15 @@ class EdgeVectorStore:
                 return bool(await self._link.call("ping"))
         except (RagstoneError, TimeoutError):
             return False
+
+    async def engine_state(self) -> EngineState:
+        """See `Monitored`."""
+        return EngineState(*await self._link.call("state"))
+
+    @property
+    def restarts(self) -> int:
+        """See `Monitored`."""
+        return self._link.restarts
 
     async def close(self) -> None:
         """See the port."""

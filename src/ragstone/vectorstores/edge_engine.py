@@ -28,6 +28,7 @@ from qdrant_edge import (
 )
 
 from ragstone.core.crash import crash_point
+from ragstone.core.memory import resident_bytes
 from ragstone.vectorstores.edge_filters import (
     AnyCondition,
     has_value,
@@ -194,6 +195,10 @@ class Engine:
         """True."""
         return True
 
+    def state(self) -> tuple[int, int]:
+        """Points of all scopes, and the bytes of memory that the process holds."""
+        return self._shard.info().points_count, resident_bytes()
+
     def upkeep_in_s(self) -> float | None:
         """After how long without a request `upkeep` wants to be called; None if there is nothing to do."""
         if self._is_still:
@@ -354,6 +359,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         Engine.begin_copy,
         Engine.end_copy,
         Engine.ping,
+        Engine.state,
     )
 }
 

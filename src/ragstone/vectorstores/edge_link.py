@@ -41,9 +41,15 @@ class EngineLink:
         self._is_up = asyncio.Event()
         self._is_closed = False
         self._deaths = 0
+        self._restarts = 0
         self._process: EngineProcess | None = None
         self._connection: EngineConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine died and was started again."""
+        return self._restarts
 
     async def start(self) -> None:
         """Spawn the engine and connect. Raises DataDirectoryInUse, FingerprintChanged, StartupError."""
@@ -133,7 +139,9 @@ class EngineLink:
         while True:
             await asyncio.sleep(self._pause_s())
             try:
-                return await self._spawn(environment)
+                await self._spawn(environment)
+                self._restarts += 1
+                return
             except (RagstoneError, OSError) as error:
                 self._deaths += 1
                 log.warning("engine restart failed", extra={"attempt": self._deaths, "reason": str(error)})

@@ -27,6 +27,8 @@ from ragstone.vectorstores.frames import BrokenStream, FrameReader, pack
 
 _PIECE_BYTES = 1 << 18
 _OWNER_POLL_S = 1.0
+_PROBES = frozenset({"ping", "state"})
+"""Asked every few seconds for ever; between them the engine is idle all the same."""
 UPKEEP_PAUSE_S = 60.0  # after upkeep failed
 
 
@@ -40,6 +42,7 @@ class EngineServer:
         self._waker, self._woken = socket.socketpair()
         self._stopping = False
         self._upkeep_from = 0.0
+        self._last_work = time.monotonic()
         listener.setblocking(False)  # noqa: FBT003 - the library's way
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, lambda _: None)
@@ -47,10 +50,11 @@ class EngineServer:
     def serve(self) -> None:
         """Until `stop`; with nothing to answer, look after the shard."""
         while not self._stopping:
-            ready = self._selector.select(self._upkeep_in_s())
-            for key, mask in ready:
+            before = self._last_work
+            for key, mask in self._selector.select(self._upkeep_in_s()):
                 key.data(mask)
-            if not ready:
+            has_time = self._last_work == before and not self._stopping
+            if has_time and self._upkeep_in_s() == 0.0:
                 self._look_after()
         self._close()
 
@@ -60,12 +64,15 @@ class EngineServer:
         self._waker.send(b"!")
 
     def _upkeep_in_s(self) -> float | None:
-        """As the engine says, but not soon again after it failed."""
+        """As the engine says, counted from the last request that was work, but not soon again after it failed."""
         wanted = self._engine.upkeep_in_s()
-        return None if wanted is None else max(wanted, self._upkeep_from - time.monotonic())
+        if wanted is None:
+            return None
+        return max(0.0, max(self._last_work + wanted, self._upkeep_from) - time.monotonic())
 
     def _look_after(self) -> None:
         try:
+            self._last_work = time.monotonic()
             self._engine.upkeep()
         except Exception as error:  # noqa: BLE001 - Edge raises nothing narrower; searches go on
             self._upkeep_from = time.monotonic() + UPKEEP_PAUSE_S
@@ -73,7 +80,10 @@ class EngineServer:
 
     def _accept(self, _mask: int) -> None:
         peer, _ = self._listener.accept()
-        _Peer(peer, self._engine, self._selector)
+        _Peer(peer, self._engine, self._selector, on_work=self._note_work)
+
+    def _note_work(self) -> None:
+        self._last_work = time.monotonic()
 
     def _close(self) -> None:
         for key in list(self._selector.get_map().values()):
@@ -85,11 +95,19 @@ class EngineServer:
 class _Peer:
     """One connection. While a reply waits to be read, no further request is."""
 
-    def __init__(self, peer: socket.socket, engine: Engine, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self,
+        peer: socket.socket,
+        engine: Engine,
+        selector: selectors.BaseSelector,
+        *,
+        on_work: Callable[[], None],
+    ) -> None:
         peer.setblocking(False)  # noqa: FBT003 - the library's way
         self._socket = peer
         self._engine = engine
         self._selector = selector
+        self._on_work = on_work
         self._reader = FrameReader()
         self._outgoing = bytearray()
         selector.register(peer, selectors.EVENT_READ, self._on_ready)
@@ -109,6 +127,8 @@ class _Peer:
             raise BrokenStream("closed by the peer")
         for request in self._reader.feed(piece):
             self._outgoing += pack(answer(self._engine, request))
+            if request[1] not in _PROBES:
+                self._on_work()
             self._send()
 
     def _send(self) -> None:

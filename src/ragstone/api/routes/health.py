@@ -1,7 +1,5 @@
 """Health: the whole, liveness, readiness."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Response
 
 from ragstone import __version__
@@ -21,7 +19,7 @@ async def health(services: Services) -> HealthReply:
             "qdrant_connected": found.components["vector_store"].healthy,
             "uptime": round(found.uptime_s, 3),
             "api_version": __version__,
-            "components": {name: asdict(part) for name, part in found.components.items()},
+            "components": found.components,
         }
     )
 
@@ -46,6 +44,6 @@ async def ready(services: Services, response: Response) -> ReadyReply:
     return ReadyReply.model_validate(
         {
             "status": "ready" if found.is_ready else "not_ready",
-            "components": {name: asdict(part) for name, part in found.components.items()},
+            "components": found.components,
         }
     )

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from ragstone.api.schemas.base import ReplyModel
 
 
@@ -9,8 +11,9 @@ class ComponentModel(ReplyModel):
     """One part of the server."""
 
     healthy: bool
-    required: bool
-    age_s: float
+    reason: str | None = Field(description="What is wrong, in a word or two.")
+    required: bool = Field(description="Whether readiness needs it.")
+    age_s: float = Field(description="Seconds since this was found.")
 
 
 class HealthReply(ReplyModel):
