@@ -11,14 +11,17 @@ from typing import Protocol
 
 from ragstone.config.settings import Settings
 from ragstone.core.counts import IngestCounts
+from ragstone.core.errors import InvalidSetting
 from ragstone.core.ports import (
     LLM,
     BackupFolder,
     BlobStore,
     DocumentReader,
     Embedder,
+    JobObserver,
     Manifest,
     SparseEncoder,
+    Tracer,
     VectorStore,
 )
 from ragstone.core.registry import load_object
@@ -111,6 +114,8 @@ class Container:
     backups: BackupService
     reindexing: Reindexing | None
     """Where the configured embedder is not yet the one that serves."""
+    tracer: Tracer | None
+    """Where an endpoint for traces is configured."""
     dependencies: tuple[Dependency, ...]
     """What requests depend on, for the metrics."""
     repaired: Consistency
@@ -199,7 +204,8 @@ async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
     needs = Dependencies.of(settings, adapters.llms, is_reindexing=adapters.successor is not None)
-    work = _Work(adapters, needs)
+    tracer = await _open_tracer(settings, stack)
+    work = _Work(adapters, needs, tracer)
     query = _query_service(settings, work, needs)
     manifest, blobs, store = adapters.manifest, adapters.blobs, work.store
     consistency = ConsistencyService(manifest, store, blobs, queued=work.queue.wake)
@@ -222,6 +228,7 @@ async def _start_services(
         ingest_counts=work.counts,
         consistency=consistency,
         reindexing=reindexing,
+        tracer=tracer,
         dependencies=needs.all(),
         repaired=repaired,
     )
@@ -230,7 +237,7 @@ async def _start_services(
 class _Work:
     """The work in the background, over the collection that serves."""
 
-    def __init__(self, adapters: Adapters, needs: Dependencies):
+    def __init__(self, adapters: Adapters, needs: Dependencies, tracer: Tracer | None):
         manifest, successor = adapters.manifest, adapters.successor
         self.parts = PartsBuilder(adapters, needs.searching)
         self._needs = needs
@@ -241,7 +248,8 @@ class _Work:
             self.store, manifest, switched=self._after_switch, when_ready=self.counts.version_ready
         )
         serving = self.parts.ingesting(adapters.embedder, adapters.store, needs.serving)
-        self._ingest = IngestService(serving, manifest, self.switch, observers=(self.counts,))
+        observers: tuple[JobObserver, ...] = (self.counts,) if tracer is None else (self.counts, tracer)
+        self._ingest = IngestService(serving, manifest, self.switch, observers=observers)
         self.queue = InProcessQueue(manifest, self._ingest.run)
         self.purger = Purger(self.store, manifest, adapters.blobs, self.queue)
         self.payloads = PayloadWriter(self.store, manifest)
@@ -268,6 +276,21 @@ class _Work:
         self.purger.wake()
         self.payloads.wake()
         self.queue.wake()
+
+
+async def _open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer | None:
+    """Closed after all that records. Raises InvalidSetting."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from ragstone.tracing import Tracing
+    except ImportError as error:
+        raise InvalidSetting(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and traces need the extra: pip install 'ragstone[otel]'"
+        ) from error
+    tracing = Tracing.to(settings.otlp_endpoint)
+    stack.push_async_callback(tracing.close)
+    return tracing
 
 
 def _health_service(settings: Settings, work: _Work, needs: Dependencies) -> HealthService:

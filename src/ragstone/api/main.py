@@ -37,6 +37,7 @@ from ragstone.middleware.collectors import HealthCollector, IngestCollector
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
+from ragstone.middleware.tracing import TracingMiddleware
 from ragstone.middleware.trust import TrustMiddleware
 
 # The framework's own spans would hold query strings; ours are made of the stopwatch's stages.
@@ -160,6 +161,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         TrustMiddleware, allowed_hosts=settings.allowed_hosts, cors_origins=settings.cors_origins
     )
+    if settings.otlp_endpoint is not None:
+        app.add_middleware(TracingMiddleware, tracer=lambda: app.state.container.tracer)
     app.add_middleware(LoggingMiddleware, log_requests=settings.log_requests)
     app.add_middleware(MetricsMiddleware, metrics=RequestMetrics(app.state.registry))
 

@@ -353,6 +353,31 @@ class JobObserver(Protocol):
         ...
 
 
+class RequestTrace(Protocol):
+    """The trace of a request that is being answered."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; the caller's, where it sent one."""
+        ...
+
+    def end(self, *, route: str, status: int, request_id: str, stopwatch: Stopwatch) -> None:
+        """The request has ended; its stages are those of the stopwatch. Called once."""
+        ...
+
+
+class Tracer(JobObserver, Protocol):
+    """Records what requests and jobs did when."""
+
+    def begin(self, method: str, headers: Mapping[str, str]) -> RequestTrace:
+        """A request begins. Its `traceparent`, if there is one, says whose part it is."""
+        ...
+
+    async def close(self) -> None:
+        """Send what is left; soon given up."""
+        ...
+
+
 @runtime_checkable
 class Monitored(Protocol):
     """A vector store that knows how its engine is."""

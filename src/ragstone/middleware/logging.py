@@ -11,6 +11,7 @@ from ragstone.core.context import request_id as current_request_id
 from ragstone.core.errors import InternalError
 from ragstone.core.timing import Stopwatch
 from ragstone.middleware.errors import refuse
+from ragstone.middleware.metrics import route_of
 
 log = logging.getLogger("ragstone.access")
 
@@ -90,13 +91,12 @@ def _write_access_line(
 ) -> None:
     """Sizes are those of bodies. `principal` is the label of the caller's key, where there are keys; `trace_id` leads
     to the request's trace, where traces are recorded."""
-    route, state = scope.get("route"), scope["state"]
-    known = {name: state.get(name) for name in ("principal", "trace_id")}
+    known = {name: scope["state"].get(name) for name in ("principal", "trace_id")}
     log.info(
         "request",
         extra={
             "method": scope["method"],
-            "route": getattr(route, "path", None) or "unmatched",
+            "route": route_of(scope),
             "status": status,
             **sizes,
             **{name: value for name, value in known.items() if value is not None},

@@ -11,10 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ragstone.core.retry import BreakerState, Dependency
 from ragstone.core.timing import Stopwatch
 
+LEFT = 499  # until a reply begins: its client has left
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, *REQUEST_BUCKETS)
 LABELS = ("dependency", "provider")
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that matched: paths themselves may hold anything."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
 
 
 class RequestMetrics:
@@ -50,7 +56,7 @@ class RequestMetrics:
 
     def observe(self, scope: Scope, status: int, stopwatch: Stopwatch) -> None:
         """Count a request that has ended."""
-        route = getattr(scope.get("route"), "path", None) or "unmatched"
+        route = route_of(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
         report = stopwatch.stop()
         self._requests.labels(method, route, str(status)).inc()
@@ -73,7 +79,7 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 499  # until a reply begins: its client has left
+        status = LEFT
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
