@@ -212,7 +212,7 @@ async def _start_services(
     repaired = await consistency.recover()
     reindexing = work.reindexing(query)
     health, loop_lag = _health_service(settings, work, needs), LoopLag()
-    workers = (health, loop_lag, work.purger, work.payloads, work.switch, work.queue, reindexing)
+    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, loop_lag, health)
     _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
     return Container(
         directory=directory,

@@ -22,6 +22,7 @@ HEAVY = [
     "starlette",
     "prometheus_client",
     "aisuite",
+    "opentelemetry.sdk",
 ]
 
 HELP = """
@@ -87,6 +88,12 @@ def test_the_application_is_made_on_first_access_and_once(tmp_path: Path) -> Non
 
     assert run_python(code, tmp_path).strip() == "Ragstone"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_application_loads_no_sdk_for_traces_that_nobody_asked_for(tmp_path: Path) -> None:
+    code = "import sys, ragstone.api.main as m; m.app; print('opentelemetry.sdk' in sys.modules)"
+
+    assert run_python(code, tmp_path).strip() == "False"
 
 
 def test_another_name_is_an_attribute_error(tmp_path: Path) -> None:
