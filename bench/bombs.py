@@ -54,7 +54,7 @@ async def _read_bombs(server: Server, bomb: bytes, *, count: int) -> float:
     async with connected(server.port) as connection:
         for number in range(count):
             start = time.perf_counter()
-            status, content = await connection.exchange(_upload(server.port, bomb + bytes([count, number])))
+            status, content = await connection.exchange(upload(server.port, bomb + bytes([count, number])))
             assert status == 202, content
             await _until_refused(connection)
             times_s.append(time.perf_counter() - start)
@@ -84,9 +84,10 @@ def _bomb() -> bytes:
     return target.getvalue()
 
 
-def _upload(port: int, content: bytes) -> bytes:
+def upload(port: int, content: bytes, filename: str = "a.docx") -> bytes:
+    """A whole request that uploads one file."""
     body = (
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.docx"\r\n\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % filename.encode()
         + content
         + b"\r\n--x--\r\n"
     )

@@ -8,14 +8,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import bombs, figures, parsing, serving, sizes, starting, streams
+from bench import bombs, figures, liveness, middleware, parsing, serving, sizes, starting, streams
 from bench.load import run_on_uvloop
 from bench.report import Report
 from bench.stream_cost import measure_cost
 from bench.stream_growth import measure_growth
 from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "parsing", "bombs", "ingest", "load", "busy", "sizes", "streams")
+EXPERIMENTS = ("start", "parsing", "bombs", "middleware", "ingest", "load", "busy", "sizes", "streams", "liveness")
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
@@ -44,12 +44,17 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
         report.add(figures.table("Reading documents", await parsing.measure(), PARSING_NOTES))
     if "bombs" in only:
         report.add(figures.table("Documents that grow without end", await bombs.measure()))
+    if "middleware" in only:
+        report.add(figures.table("Cost of the middleware", await middleware.measure()))
     if {"ingest", "load", "busy"}.intersection(only):
         await _serve(report, plan, only)
     if "sizes" in only:
         report.add(figures.table("Size", await sizes.measure()))
     if "streams" in only:
         await _stream(report, FULL_STREAMS if is_full else streams.Plan())
+    if "liveness" in only:
+        async with serving_streams(plan.busy_documents) as servers:
+            report.add(figures.table("A 50 MB PDF and 100 streams at once", await liveness.measure(servers)))
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:
