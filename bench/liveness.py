@@ -40,7 +40,9 @@ async def measure(servers: Servers) -> list[Figure]:
         at_most("/health/live, p99", p99_ms, MOST_LIVE_MS, unit="ms"),
         at_most("the event loop's lateness, the worst", lag_s, MOST_LAG_S, unit="s"),
         Figure("/health/ready said no, times", not_ready, target="0", is_met=not_ready == 0),
-        Figure(f"streams of {STREAMS} that were not whole", await asking, target="0", is_met=not asking.result()),
+        Figure(
+            f"streams of {STREAMS} that were not whole", await asking, target="0", is_met=not asking.result()
+        ),
     ]
 
 
@@ -68,7 +70,11 @@ def _pdf() -> bytes:
     lines = b"".join(line % (row, row % 90, row % 7) for row in range(50))
     page = b"BT /F1 9 Tf 40 800 Td 11 TL\n" + lines + b"ET\n"
     count = PDF_BYTES // len(page)
-    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
     kids = []
     for number in range(count):
         stream = page.replace(b"station 1 ", b"station %d " % number)
@@ -90,5 +96,7 @@ def _file(objects: list[bytes]) -> bytes:
         length += len(parts[-1])
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     parts.append(b"xref\n0 %d\n0000000000 65535 f \n%b" % (len(objects) + 1, table))
-    parts.append(b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, length))
+    parts.append(
+        b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, length)
+    )
     return b"".join(parts)

@@ -54,7 +54,9 @@ class TestTrouble:
     async def world(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         monkeypatch.setattr(health, "FRESH_S", 0.0)
         monkeypatch.setattr(health, "SILENT_S", 0.5)
-        async with open_world(tmp_path / "data", llm=FakeLLM("Yes."), settings={"max_queued_jobs": 1}) as world:
+        async with open_world(
+            tmp_path / "data", llm=FakeLLM("Yes."), settings={"max_queued_jobs": 1}
+        ) as world:
             yield world
 
     @pytest.fixture
@@ -128,7 +130,7 @@ async def test_liveness_answers_while_a_large_document_is_read_and_many_ask(live
     sentences = " ".join(f"Number {number} of many sentences." for number in range(60_000))
     await live.api.upload(sentences.encode(), "large.txt")
     asking = asyncio.gather(*(live.stream("When are refunds paid?") for _ in range(20)))
-    times_s = []
+    times_s: list[float] = []
     while not asking.done() or len(times_s) < 20:
         started = time.perf_counter()
         assert await live.api.get("/health/live") == {"status": "alive"}

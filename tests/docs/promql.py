@@ -8,7 +8,24 @@ _SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{([^}]*)\}")
 _RANGE = re.compile(r"\[[^\]]*\]")
 _NAME = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\b(?!\s*\()")
 _WORDS = frozenset(
-    "and or unless bool offset by without on ignoring group_left group_right inf nan e1 e6 e9".split()
+    [
+        "and",
+        "or",
+        "unless",
+        "bool",
+        "offset",
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "inf",
+        "nan",
+        "e1",
+        "e6",
+        "e9",
+    ]
 )
 
 
@@ -25,4 +42,6 @@ def series_and_labels(expression: str) -> tuple[set[str], dict[str, set[str]]]:
 def grouped_by(expression: str) -> set[str]:
     """Labels that results are grouped by."""
     plain = _STRING.sub('""', expression)
-    return {label.strip() for found in _GROUPING.findall(plain) for label in found.split(",") if label.strip()}
+    return {
+        label.strip() for found in _GROUPING.findall(plain) for label in found.split(",") if label.strip()
+    }

@@ -42,7 +42,10 @@ def named(path: Path) -> str:
 class TestTroubleshooting:
     def test_every_error_code_has_a_section_and_every_section_a_code(self) -> None:
         codes = [kind.code for kind in errors.catalogue() if kind.__module__ == errors.__name__]
-        sections = [text.strip("`") for text in headings(read(TROUBLESHOOTING).partition("\n## Error codes\n")[2], level=3)]
+        sections = [
+            text.strip("`")
+            for text in headings(read(TROUBLESHOOTING).partition("\n## Error codes\n")[2], level=3)
+        ]
         assert sections == codes
 
     def test_every_section_says_the_status_of_its_error(self) -> None:

@@ -95,7 +95,7 @@ def documented() -> Known:
 
 
 def expressions() -> list[str]:
-    rules = [rule["expr"] for group in yaml.safe_load(read(ALERTS))["groups"] for rule in group["rules"]]
+    rules = [rule["expr"] for rule in RULES]
     panels = json.loads(read(DASHBOARD))["panels"]
     return [*rules, *(target["expr"] for panel in panels for target in panel.get("targets", ()))]
 
@@ -127,9 +127,10 @@ async def test_dashboard_and_alerts_name_series_and_labels_that_exist(known: Kno
         assert grouped_by(expression) <= labels_of_all, expression
 
 
-class TestAlerts:
-    RULES = [rule for group in yaml.safe_load(read(ALERTS))["groups"] for rule in group["rules"]]
+RULES = [rule for group in yaml.safe_load(read(ALERTS))["groups"] for rule in group["rules"]]
 
+
+class TestAlerts:
     @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
     def test_its_runbook_is_its_own_section(self, rule: dict[str, Any]) -> None:
         page, _, fragment = rule["annotations"]["runbook_url"].partition("#")
@@ -142,7 +143,7 @@ class TestAlerts:
     def test_every_section_has_its_alert(self) -> None:
         section = read(DOCS / "troubleshooting.md").partition("\n## Alerts\n")[2].partition("\n## ")[0]
 
-        assert headings(section, level=3) == [rule["alert"] for rule in self.RULES]
+        assert headings(section, level=3) == [rule["alert"] for rule in RULES]
 
 
 class TestPromQL:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ UPSTREAM = "canaryupstream5150"
 SECRETS = (KEY, PASSWORD, HEADER)
 PERSONAL = (QUESTION, TEXT, NAME, UPSTREAM)
 
+STATUSES = cycle((401, 200, 500))
+
 
 class Echo(BaseHTTPRequestHandler):
     """A model's server that fails, and says in its failure all that it was told."""
@@ -31,7 +34,7 @@ class Echo(BaseHTTPRequestHandler):
         """In turns a refusal and an answer that is none."""
         self.rfile.read(int(self.headers["content-length"]))
         told = f"{UPSTREAM} {self.headers['authorization']}"
-        status = 401 if self.server.server_port % 2 else 200
+        status = next(STATUSES)
         body = json.dumps({"error": {"message": told}}).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))

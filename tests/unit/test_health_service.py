@@ -9,6 +9,7 @@ import pytest
 
 from ragstone.services import health
 from ragstone.services.health import Finding, HealthService, Probe
+from tests.waiting import until
 
 WAIT_S, SILENT_S = 0.05, 0.3
 
@@ -164,8 +165,14 @@ async def test_what_changes_is_logged_once_though_nobody_asks(
     parts.service.start()
     for state, asked in (("ill", 5), ("well", 10)):
         parts.queue.state = state
-        while parts.queue.asked < asked:
-            await asyncio.sleep(0.01)
+        await _asked(parts.queue, asked)
 
     changes = [(record.levelname, vars(record)["component"]) for record in caplog.records]
     assert changes == [("WARNING", "queue"), ("INFO", "queue")]
+
+
+async def _asked(part: Part, times: int) -> None:
+    async def enough() -> bool:
+        return part.asked >= times
+
+    await until(enough)

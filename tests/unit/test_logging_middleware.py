@@ -114,7 +114,6 @@ class TestAccessLine:
 
         assert lines == []
 
-
     async def test_bodies_are_counted_in_both_directions(self, lines: list[dict[str, Any]]) -> None:
         async def echo(scope: Scope, receive: Receive, send: Send) -> None:
             body = b"".join([(await receive())["body"], (await receive())["body"]])

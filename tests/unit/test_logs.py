@@ -150,7 +150,7 @@ class TestSecrets:
 
 def raised(error: Exception, cause: Exception | None = None) -> Any:
     try:
-        raise error from cause
+        raise error from cause  # noqa: TRY301 - the trace is wanted
     except Exception as caught:  # noqa: BLE001 - whatever was given
         return type(caught), caught, caught.__traceback__
 
@@ -216,7 +216,9 @@ class TestConfiguration:
         assert (broken["event"], broken["thread_name"]) == ("thread broke off", "broken")
         assert broken["error"] == "ZeroDivisionError"
 
-    def test_what_libraries_tell_of_each_request_is_left_out(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_libraries_tell_of_each_request_is_left_out(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         configure_logging(level="DEBUG", log_format="json")
         for name in ("openai", "httpx", "httpx2", "alembic", "openai._base_client"):
             logging.getLogger(name).info("HTTP Request: POST https://user:password@host/v1")

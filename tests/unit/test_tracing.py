@@ -78,7 +78,10 @@ class TestRequests:
 
         assert span.kind is SpanKind.SERVER
         assert attributes(span)["ragstone.request_id"] == answer["metadata"]["request_id"]
-        assert (attributes(span)["http.route"], attributes(span)["ragstone.outcome"]) == ("/query", "answered")
+        assert (attributes(span)["http.route"], attributes(span)["ragstone.outcome"]) == (
+            "/query",
+            "answered",
+        )
         assert {"embedding", "search", "evidence", "generation", "verification"} <= set(stages)
         for name in ("embedding", "search", "generation"):
             assert attributes(stages[name])["ragstone.busy_ms"] == answer["metadata"][f"{name}_ms"]
@@ -91,12 +94,16 @@ class TestRequests:
         stages = {name: attributes(stage) for name, stage in traced.inside(span).items()}
 
         assert stages["embedding"]["gen_ai.operation.name"] == "embeddings"
-        assert stages["search"] | {
-            "gen_ai.operation.name": "retrieval",
-            "gen_ai.data_source.id": "default",
-            "gen_ai.request.top_k": 3,
-            "ragstone.hits": 1,
-        } == stages["search"]
+        assert (
+            stages["search"]
+            | {
+                "gen_ai.operation.name": "retrieval",
+                "gen_ai.data_source.id": "default",
+                "gen_ai.request.top_k": 3,
+                "ragstone.hits": 1,
+            }
+            == stages["search"]
+        )
         chat = stages["generation"]
         assert (chat["gen_ai.operation.name"], chat["gen_ai.request.model"]) == ("chat", "extractive")
         assert chat["gen_ai.response.finish_reasons"] == ("stop",)

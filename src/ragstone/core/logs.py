@@ -1,5 +1,6 @@
 """Log records as one JSON object a line (or text), the same for our records and third parties'. What an exception says
-may quote a question or a document, so its message stands in the log at DEBUG only; its kind and its place always do."""
+may quote a question or a document, so its message stands in the log at DEBUG only; its kind and its place always do.
+"""
 
 import json
 import logging
@@ -97,9 +98,8 @@ def _fields(record: logging.LogRecord, *, shows_messages: bool) -> dict[str, Any
         "event": _printable(record.getMessage()),
         "logger": record.name,
     }
-    for name, current in (("request_id", request_id.get()), ("job_id", job_id.get())):
-        if current is not None:
-            fields[name] = current
+    known = (("request_id", request_id.get()), ("job_id", job_id.get()))
+    fields.update((name, current) for name, current in known if current is not None)
     fields.update(
         (key, _printable(value) if isinstance(value, str) else value)
         for key, value in record.__dict__.items()
@@ -115,7 +115,9 @@ def _failure(error: BaseException, *, shows_messages: bool) -> dict[str, str]:
     if isinstance(error, RagstoneError):
         fields["code"] = error.code
     if isinstance(error, Unavailable | ExternalServiceError | StartupError):
-        fields["reason"] = _printable(error.message)  # about a part of the server or a service, not about content
+        fields["reason"] = _printable(
+            error.message
+        )  # about a part of the server or a service, not about content
     trace = traceback.format_exception(error) if shows_messages else _places(error)
     return {**fields, "trace": _printable("".join(trace).rstrip())}
 

@@ -97,7 +97,9 @@ class ParseProcess:
         """The reply to one framed request, without its frame. Raises ParseLimit or WorkerDied; the worker is of no
         further use then."""
         self.documents += 1
-        self._context = contextvars.copy_context()  # what it logs from now on, it does for this document's job
+        self._context = (
+            contextvars.copy_context()
+        )  # what it logs from now on, it does for this document's job
         async with self._listening():
             self._requests.write(request)
             await self._requests.drain()

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.5  # nobody waits longer for a finding: an orchestrator's probe gives up after a second
-SILENT_S = 3.0  # a part that has not answered for so long is down; a busy machine delays answers by a second or two
+SILENT_S = (
+    3.0  # a part that has not answered for so long is down; a busy machine delays answers by a second or two
+)
 FRESH_S = 1.0  # so long a finding is told again: probes cost the parts something
 WATCH_EVERY_S = 15.0  # as often as Prometheus asks, by default
 
@@ -24,7 +26,7 @@ class Finding:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-NO_ANSWER = Finding(False, "no answer")
+NO_ANSWER = Finding(healthy=False, reason="no answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Health:
 
 class HealthService:
     """Asks all parts at once, and tells what it knows after half a second at the latest: a part that hangs holds up
-    nobody, and is asked once at a time. All count as working when this is made: they have just been opened."""
+    nobody, and is asked once at a time. All count as working when this is made: they have just been opened.
+    """
 
     def __init__(self, probes: Sequence[Probe]):
         self._watched = tuple(_Watched(probe) for probe in probes)
@@ -131,9 +134,7 @@ class _Watched:
 
     def told(self, now: float) -> ComponentHealth:
         """What is known now."""
-        is_silent = (
-            self.asking is not None and not self.asking.done() and now - self._asked_at >= SILENT_S
-        )
+        is_silent = self.asking is not None and not self.asking.done() and now - self._asked_at >= SILENT_S
         if is_silent:
             self._settle(NO_ANSWER)
         finding = self._finding
@@ -147,7 +148,7 @@ class _Watched:
             finding = await self.probe.measure()
         except Exception:  # a probe that breaks is a part that does not work
             log.exception("probe broke off", extra={"component": self.probe.name})
-            finding = Finding(False, "defect")
+            finding = Finding(healthy=False, reason="defect")
         self._settle(finding)
         self._found_at = time.monotonic()
 

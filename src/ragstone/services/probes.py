@@ -1,5 +1,4 @@
-"""How each part of the server is asked how it is. All functions here make probes; the limits are the health service's.
-"""
+"""How each part of the server is asked how it is. All functions here make probes; the limits are the health service's."""
 
 import asyncio
 import math
@@ -18,11 +17,14 @@ RESTART_SHOWS_S = 60.0  # so long the engine's restart is told, since a minute i
 ROOM_FOR_UPLOADS = 5  # of the largest size: their bytes, texts and vectors must fit while somebody makes room
 
 
+WELL, UNREACHABLE = Finding(healthy=True), Finding(healthy=False, reason="unreachable")
+
+
 def manifest_probe(manifest: Manifest) -> Probe:
     """Whether the database answers."""
 
     async def measure() -> Finding:
-        return Finding(True) if await manifest.is_healthy() else Finding(False, "unreachable")
+        return WELL if await manifest.is_healthy() else UNREACHABLE
 
     return Probe("manifest", measure, required=True)
 
@@ -34,14 +36,16 @@ def store_probe(store: ServingStore) -> Probe:
     async def measure() -> Finding:
         engine = store.engine
         if engine is None:
-            return Finding(True) if await store.is_healthy() else Finding(False, "unreachable")
+            return WELL if await store.is_healthy() else UNREACHABLE
         try:
             state = await engine.engine_state()
         except RagstoneError:
-            return Finding(False, "unreachable", {"up": 0.0, "restarts": float(engine.restarts)})
+            return Finding(
+                healthy=False, reason="unreachable", figures={"up": 0.0, "restarts": float(engine.restarts)}
+            )
         figures = {"up": 1.0, "points": float(state.points), "memory_bytes": float(state.memory_bytes)}
         reason = "restarted lately" if restarts.are_recent(engine.restarts) else None
-        return Finding(True, reason, {**figures, "restarts": float(engine.restarts)})
+        return Finding(healthy=True, reason=reason, figures={**figures, "restarts": float(engine.restarts)})
 
     return Probe("vector_store", measure, required=True)
 
@@ -53,17 +57,17 @@ def ingestion_probe(manifest: Manifest, queue: JobQueue, *, max_queued_jobs: int
         try:
             state = await manifest.queue_state()
         except RagstoneError:
-            return Finding(False, "unreachable")
+            return UNREACHABLE
         figures = {
             "queued": float(state.queued),
             "running": float(state.running),
             "oldest_s": state.oldest_s,
         }
         if not queue.is_alive:
-            return Finding(False, "stopped", figures)
+            return Finding(healthy=False, reason="stopped", figures=figures)
         if state.queued >= max_queued_jobs:
-            return Finding(False, "queue full", figures)
-        return Finding(True, figures=figures)
+            return Finding(healthy=False, reason="queue full", figures=figures)
+        return Finding(healthy=True, figures=figures)
 
     return Probe("ingestion", measure)
 
@@ -75,10 +79,10 @@ def disk_probe(free_bytes: Callable[[], int], *, max_upload_bytes: int) -> Probe
         try:
             free = await asyncio.to_thread(free_bytes)
         except OSError:
-            return Finding(False, "unreachable")
+            return UNREACHABLE
         figures = {"free_bytes": float(free)}
         is_full = free < ROOM_FOR_UPLOADS * max_upload_bytes
-        return Finding(False, "nearly full", figures) if is_full else Finding(True, figures=figures)
+        return Finding(not is_full, "nearly full" if is_full else None, figures)
 
     return Probe("disk", measure)
 
@@ -91,7 +95,7 @@ def dependency_probes(dependencies: Sequence[Dependency]) -> list[Probe]:
 def _dependency_probe(dependency: Dependency) -> Probe:
     async def measure() -> Finding:
         is_closed = dependency.breaker.state is BreakerState.CLOSED
-        return Finding(True) if is_closed else Finding(False, "failed again and again")
+        return WELL if is_closed else Finding(healthy=False, reason="failed again and again")
 
     return Probe(f"{dependency.name}:{dependency.provider}", measure)
 

@@ -74,9 +74,7 @@ def queue_state(tx: Transaction) -> QueueState:
     found = {state: (count, oldest) for state, count, oldest in tx.execute(_WAITING.group_by(jobs.c.state))}
     ages_s = [(tx.now - oldest).total_seconds() for _, oldest in found.values()]
     counts = {state: count for state, (count, _) in found.items()}
-    return QueueState(
-        counts.get(JobState.QUEUED, 0), counts.get(JobState.RUNNING, 0), max(0.0, *ages_s, 0.0)
-    )
+    return QueueState(counts.get(JobState.QUEUED, 0), counts.get(JobState.RUNNING, 0), max(0.0, *ages_s, 0.0))
 
 
 def claim(tx: Transaction, limit: int) -> list[IngestTask]:

@@ -132,6 +132,7 @@ class EngineLink:
             )
             self._deaths = 1 if lived_s > _STEADY_AFTER_S else self._deaths + 1
             await self._restart()
+            self._restarts += 1
 
     async def _restart(self) -> None:
         """At once after the first death, then later and later. A crash point that fired does not fire again."""
@@ -139,9 +140,7 @@ class EngineLink:
         while True:
             await asyncio.sleep(self._pause_s())
             try:
-                await self._spawn(environment)
-                self._restarts += 1
-                return
+                return await self._spawn(environment)
             except (RagstoneError, OSError) as error:
                 self._deaths += 1
                 log.warning("engine restart failed", extra={"attempt": self._deaths, "reason": str(error)})

@@ -184,7 +184,9 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # whatever a library may print is no announcement
     directory, dimension, wait_s = arguments
     try:
-        return run(Path(directory), dimension=int(dimension), wait_s=float(wait_s), announcements=announcements)
+        return run(
+            Path(directory), dimension=int(dimension), wait_s=float(wait_s), announcements=announcements
+        )
     except Exception as error:  # noqa: BLE001 - the owner is told why it ends, in the shape of its own log
         tell_failure("error", "engine broke off", error)
         return 1
