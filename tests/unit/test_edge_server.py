@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ragstone.core import owner as owners
 from ragstone.testing.vector_store_contract.scenes import DIMENSION
 from ragstone.vectorstores import edge_engine, edge_lock, edge_server
 from ragstone.vectorstores.edge_engine import Engine
@@ -204,7 +205,7 @@ def test_the_owners_last_word_is_heeded(last_word: bytes, expected: str) -> None
 
 
 def test_an_owner_is_dead_even_if_another_holds_its_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge_server, "_OWNER_POLL_S", 0.01)
+    monkeypatch.setattr(owners, "_POLL_S", 0.01)
     heard: list[str] = []
     reading, writing = os.pipe()
 

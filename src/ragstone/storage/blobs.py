@@ -39,16 +39,16 @@ _NAME = re.compile(r"[0-9a-f]{62}")
 
 
 class FileBlobStore:
-    """Implements `core.ports.BlobStore`. The folder has one opener at a time, as the data directory's lock sees to."""
+    """Implements `core.ports.BlobStore`. One process at a time writes here, as the data directory's lock sees to."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, is_reader: bool = False):
+        """`is_reader`: another process is the one that writes, so leave alone what it is just receiving."""
         self._root = root
         self._spool = root / "spool"
         _make_folder(root)
         _make_folder(self._spool)
-        for leftover in self._spool.iterdir():
-            if leftover.is_file():
-                leftover.unlink()
+        if not is_reader:
+            _clear(self._spool)
         self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="blobs")
 
     def new_spool(self) -> Path:
@@ -155,6 +155,12 @@ def _unlink(blob: Path) -> bool:
     sync(blob.parent)
     crash_point("blob.after_unlink")
     return True
+
+
+def _clear(spool: Path) -> None:
+    for leftover in spool.iterdir():
+        if leftover.is_file():
+            leftover.unlink()
 
 
 def _make_folder(folder: Path) -> None:

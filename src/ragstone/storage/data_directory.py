@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,10 @@ LOCK_FILE = "ragstone.lock"
 MANIFEST_FILE = "manifest.db"
 BLOBS_FOLDER = "blobs"
 VECTORS_FOLDER = "vectors"
+
+REMAINS_WAIT_S = 10.0
+"""So long a dead owner's workers may take to notice."""
+_REMAINS_POLL_S = 0.02
 
 
 def vectors_path(folder: Path, name: str) -> Path:
@@ -35,9 +40,10 @@ class Owner:
 
 
 class DataDirectory:
-    """The held directory. The lock goes with the process, however it ends."""
+    """The held directory. The lock goes with the process, however it ends, and with the workers that it handed it to."""
 
     def __init__(self, path: Path, lock: int):
+        """`lock` is the descriptor of the lock file, which this or the parent process holds."""
         self.path = path
         self._lock: int | None = lock
 
@@ -49,14 +55,18 @@ class DataDirectory:
             lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StartupError(f"the data directory {path} cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _take(lock, path):
             os.close(lock)
-            raise DataDirectoryInUse(f"the data directory {path} is in use by {_read(path)}") from error
+            raise DataDirectoryInUse(f"the data directory {path} is in use by {_read(path)}")
         directory = cls(path, lock)
         directory._write(Owner(os.getpid(), command, None))
         return directory
+
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the lock: a process that inherits it holds the directory too."""
+        assert self._lock is not None
+        return self._lock
 
     def announce(self, url: str, *, command: str) -> None:
         """Let other processes of this user find the server."""
@@ -94,6 +104,30 @@ def owner_of(path: Path) -> Owner | None:
 def command_line() -> str:
     """How this process was started, as another user would recognise it."""
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+
+
+def _take(lock: int, path: Path) -> bool:
+    """Whether nobody holds it. Where its owner is dead, only workers of his do, which are just ending."""
+    give_up_at = time.monotonic() + REMAINS_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at or _is_alive(_read(path).pid):
+                return False
+            time.sleep(_REMAINS_POLL_S)
+        else:
+            return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _read(path: Path) -> Owner:

@@ -21,6 +21,7 @@ from ragstone.vectorstores.edge_codec import (
 )
 from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.edge_link import EngineLink
+from ragstone.vectorstores.edge_shared import SharedLink
 from ragstone.vectorstores.frames import Condition
 
 BATCH_POINTS = 16  # about 3 ms of the engine's time, in which no query is answered
@@ -61,6 +62,14 @@ class EdgeVectorStore:
         still holds it after `lock_wait_s`, FingerprintChanged when its vectors have another dimension, StartupError.
         """
         link = EngineLink(directory, dimension=dimension, lock_wait_s=lock_wait_s)
+        await link.start()
+        return cls(link, dimension=dimension)
+
+    @classmethod
+    async def attach(cls, directory: Path, *, dimension: int) -> "EdgeVectorStore":
+        """Share the engine that another process has started on `directory`. Searches and reads see each of its writes
+        at once; writing is the other's affair. Raises EngineUnavailable."""
+        link = SharedLink(directory)
         await link.start()
         return cls(link, dimension=dimension)
 

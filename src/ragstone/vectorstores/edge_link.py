@@ -21,40 +21,22 @@ _MAX_PAUSE_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class EngineLink:
-    """Calls of an engine in a process of its own, once it is started."""
+class LastingLink:
+    """Calls of an engine that may die and come back. Who lets it come back, the subclass knows."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        dimension: int,
-        lock_wait_s: float,
-        hang_limit_s: float = HANG_LIMIT_S,
-        reconnect_wait_s: float = RECONNECT_WAIT_S,
-    ) -> None:
-        self._directory = directory
-        self._dimension = dimension
-        self._lock_wait_s = lock_wait_s
+    def __init__(self, *, hang_limit_s: float, reconnect_wait_s: float) -> None:
         self._hang_limit_s = hang_limit_s
         self._reconnect_wait_s = reconnect_wait_s
         self._is_up = asyncio.Event()
         self._is_closed = False
-        self._deaths = 0
         self._restarts = 0
-        self._process: EngineProcess | None = None
         self._connection: EngineConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def restarts(self) -> int:
-        """How often the engine died and was started again."""
+        """How often the engine died and came back."""
         return self._restarts
-
-    async def start(self) -> None:
-        """Spawn the engine and connect. Raises DataDirectoryInUse, FingerprintChanged, StartupError."""
-        await self._spawn(os.environ)
-        self._keeper = asyncio.create_task(self._keep_alive())
 
     async def call(self, operation: str, *arguments: object) -> Any:
         """The operation's result. Every operation may be repeated, and is, once, when the engine dies under it.
@@ -65,7 +47,7 @@ class EngineLink:
         return await self._request(operation, arguments)
 
     async def close(self) -> None:
-        """Let the engine flush and end. Idempotent."""
+        """Let go. Idempotent."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -74,8 +56,19 @@ class EngineLink:
             await asyncio.wait([self._keeper])
         if self._connection is not None:
             self._connection.close()
-        if self._process is not None:
-            await self._process.close()
+
+    async def _connect(self, socket_path: str) -> None:
+        _, self._connection = await asyncio.get_running_loop().create_unix_connection(
+            lambda: EngineConnection(
+                hang_limit_s=self._hang_limit_s, on_lost=self._is_up.clear, on_hang=self._on_hang
+            ),
+            socket_path,
+        )
+
+    async def _wait_for_loss(self) -> None:
+        assert self._connection is not None
+        await self._connection.lost.wait()
+        self._is_up.clear()
 
     async def _request(self, operation: str, arguments: Sequence[object]) -> Any:
         if self._is_closed:
@@ -92,6 +85,42 @@ class EngineLink:
         except TimeoutError:
             raise EngineUnavailable("the vector engine is down and being restarted") from None
 
+    def _on_hang(self) -> None:
+        log.error("engine hangs", extra={"limit_s": self._hang_limit_s})
+        assert self._connection is not None
+        self._connection.close()  # the keeper does the rest
+
+
+class EngineLink(LastingLink):
+    """To an engine of our own, in a process of its own, once it is started."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        dimension: int,
+        lock_wait_s: float,
+        hang_limit_s: float = HANG_LIMIT_S,
+        reconnect_wait_s: float = RECONNECT_WAIT_S,
+    ) -> None:
+        super().__init__(hang_limit_s=hang_limit_s, reconnect_wait_s=reconnect_wait_s)
+        self._directory = directory
+        self._dimension = dimension
+        self._lock_wait_s = lock_wait_s
+        self._deaths = 0
+        self._process: EngineProcess | None = None
+
+    async def start(self) -> None:
+        """Spawn the engine and connect. Raises DataDirectoryInUse, FingerprintChanged, StartupError."""
+        await self._spawn(os.environ)
+        self._keeper = asyncio.create_task(self._keep_alive())
+
+    async def close(self) -> None:
+        """Let the engine flush and end. Idempotent."""
+        await super().close()
+        if self._process is not None:
+            await self._process.close()
+
     async def _spawn(self, environment: Mapping[str, str]) -> None:
         process = await EngineProcess.spawn(
             self._directory,
@@ -100,31 +129,19 @@ class EngineLink:
             environment=environment,
         )
         try:
-            _, self._connection = await asyncio.get_running_loop().create_unix_connection(
-                lambda: EngineConnection(
-                    hang_limit_s=self._hang_limit_s, on_lost=self._is_up.clear, on_hang=self._on_hang
-                ),
-                process.socket_path,
-            )
+            await self._connect(process.socket_path)
         except BaseException:
             await process.kill()
             raise
         self._process = process
         self._is_up.set()
 
-    def _on_hang(self) -> None:
-        log.error("engine hangs", extra={"limit_s": self._hang_limit_s})
-        assert self._connection is not None
-        self._connection.close()  # the keeper does the rest
-
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             began_at = loop.time()
-            assert self._connection is not None
             assert self._process is not None
-            await self._connection.lost.wait()
-            self._is_up.clear()
+            await self._wait_for_loss()
             await self._process.kill()
             lived_s = loop.time() - began_at
             log.error(

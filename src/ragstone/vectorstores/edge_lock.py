@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from ragstone.vectorstores.edge_shard import EngineRefusal
+from ragstone.vectorstores.frames import LOCK_FILE
 
 _POLL_S = 0.05
 _MAX_SOCKET_PATH_BYTES = 103  # the system's limit: 107 on Linux, 103 on macOS
@@ -23,7 +24,7 @@ class DirectoryLock:
     def __init__(self, directory: Path, *, wait_s: float) -> None:
         """Raises EngineRefusal when another process still holds it after `wait_s`."""
         directory.mkdir(parents=True, exist_ok=True)
-        self._file = (directory / "lock").open("a+b")
+        self._file = (directory / LOCK_FILE).open("a+b")
         deadline = time.monotonic() + wait_s
         while not self._try_to_lock():
             if time.monotonic() >= deadline:

@@ -8,7 +8,6 @@ for an orderly end, its end of file means that the owner is dead. No asyncio in 
 import contextlib
 import json
 import os
-import select
 import selectors
 import signal
 import socket
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ragstone.core.owner import words_of_owner
 from ragstone.core.relay import tell_failure, tell_owner
 from ragstone.vectorstores.edge_engine import Engine, answer
 from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
@@ -26,7 +26,6 @@ from ragstone.vectorstores.edge_shard import EngineRefusal
 from ragstone.vectorstores.frames import BrokenStream, FrameReader, pack
 
 _PIECE_BYTES = 1 << 18
-_OWNER_POLL_S = 1.0
 _PROBES = frozenset({"ping", "state"})
 """Asked every few seconds for ever; between them the engine is idle all the same."""
 UPKEEP_PAUSE_S = 60.0  # after upkeep failed
@@ -144,13 +143,9 @@ def watch_owner(
 ) -> None:
     """Wait for the owner's word, or its death: the end of the pipe, or, should somebody else hold the pipe's other
     end too, another parent than `owner`. Calls one of the two, once."""
-    while True:
-        readable, _, _ = select.select([descriptor], [], [], _OWNER_POLL_S)
-        said = os.read(descriptor, 64) if readable else None
-        if said:
-            return on_close()
-        if said == b"" or os.getppid() != owner:
-            return on_death()
+    for _ in words_of_owner(descriptor, owner):
+        return on_close()
+    return on_death()
 
 
 def run(

@@ -14,6 +14,9 @@ CREATED_AT = "created_at"
 CLOSE = b"close\n"
 """What an owner writes to its engine's standard input for an orderly end."""
 
+LOCK_FILE = "lock"
+"""In a collection's folder: JSON with the `pid` of the engine that holds it, and the `socket` where it listens."""
+
 Condition = list[Any]
 """A filter on the wire: ["any", tokens], ["range", number key, operator, number, token], ["and" | "or", parts],
 ["not", part]."""
