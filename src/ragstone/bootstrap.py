@@ -36,9 +36,9 @@ from ragstone.queues.in_process import InProcessQueue
 from ragstone.services.backup import BackupService
 from ragstone.services.changes import ChangeService
 from ragstone.services.collections import CollectionService
-from ragstone.services.consistency import Consistency, ConsistencyService
+from ragstone.services.consistency import AGREEMENT, Consistency, ConsistencyService
 from ragstone.services.documents import DocumentService
-from ragstone.services.health import HealthService
+from ragstone.services.health import HealthService, Ingestion
 from ragstone.services.ingestion import IngestService
 from ragstone.services.jobs import JobService
 from ragstone.services.payloads import PayloadWriter
@@ -57,7 +57,7 @@ from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
 from ragstone.storage.backup_folder import FilledFolder
 from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
-from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_vectors, remove_collection
+from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_shared_vectors, open_vectors, remove_collection
 
 log = logging.getLogger(__name__)
 
@@ -124,22 +124,54 @@ class Container:
 
 @asynccontextmanager
 async def build_container(
-    settings: Settings, *, embedder: Embedder | None = None, reindex: bool = False
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    reindex: bool = False,
+    directory: DataDirectory | None = None,
 ) -> AsyncIterator[Container]:
     """Hold the data directory, open all parts, repair what a crash left, start the background work; close all in
     reverse. `embedder` replaces the configured one. `reindex`: where the data were embedded with another
-    configuration, serve them as they are and index them anew beside. Raises StartupError kinds."""
+    configuration, serve them as they are and index them anew beside. A `directory` that is given is held by the
+    caller. Raises StartupError kinds."""
     async with AsyncExitStack() as stack:
-        directory = DataDirectory.open(settings.data_dir, command=command_line())
-        stack.callback(directory.close)
+        if directory is None:
+            directory = DataDirectory.open(settings.data_dir, command=command_line())
+            stack.callback(directory.close)
         adapters = await open_adapters(settings, stack, embedder, reindex=reindex)
         yield await _start_services(settings, directory, adapters, stack)
 
 
+@asynccontextmanager
+async def build_reading_container(
+    settings: Settings, *, directory: DataDirectory, ingestion: Ingestion
+) -> AsyncIterator[Container]:
+    """Open all parts beside a process that has built its container over the same directory, and shares its engine. For
+    reading alone: nothing is repaired, nothing works in the background, and what changes documents is to be passed on
+    to that process, whose `ingestion` health tells of. Raises StartupError kinds, EngineUnavailable."""
+    async with AsyncExitStack() as stack:
+        adapters = await open_adapters(settings, stack, is_reader=True)
+        needs = Dependencies.of(settings, adapters.llms, is_reindexing=False)
+        tracer = await _open_tracer(settings, stack)
+        work = _Work(adapters, needs, tracer)
+        consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs)
+        health, loop_lag = _health_service(settings, work, needs, ingestion), LoopLag()
+        _start_workers(stack, (loop_lag, health), without=())
+        query = _query_service(settings, work, needs)
+        services = _Services(work, query, consistency, health, loop_lag, tracer)
+        yield _assemble(settings, directory, needs, services, AGREEMENT)
+
+
 async def open_adapters(
-    settings: Settings, stack: AsyncExitStack, embedder: Embedder | None = None, *, reindex: bool = False
+    settings: Settings,
+    stack: AsyncExitStack,
+    embedder: Embedder | None = None,
+    *,
+    reindex: bool = False,
+    is_reader: bool = False,
 ) -> Adapters:
-    """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known."""
+    """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known.
+    `is_reader`: another process has started it, and is the one that writes."""
     from ragstone.embeddings.bm25 import Bm25Encoder
     from ragstone.parsers.bounds import Limits
     from ragstone.parsers.pool import WorkerPool
@@ -158,10 +190,13 @@ async def open_adapters(
         for llm in answering.values():
             stack.push_async_callback(llm.close)
     sparse_encoder = Bm25Encoder()
-    vectors = await open_vectors(settings, manifest, found, sparse_encoder, stack, reindex=reindex)
+    if is_reader:
+        vectors = await open_shared_vectors(settings, manifest, found, sparse_encoder, stack)
+    else:
+        vectors = await open_vectors(settings, manifest, found, sparse_encoder, stack, reindex=reindex)
     reader = WorkerPool(CHUNKER, workers=settings.parse_workers, limits=Limits(**settings.parse_limits()))
     stack.push_async_callback(reader.close)
-    blobs = FileBlobStore(folder / BLOBS_FOLDER)
+    blobs = FileBlobStore(folder / BLOBS_FOLDER, is_reader=is_reader)
     return Adapters(
         vectors.serving.embedder,
         sparse_encoder,
@@ -207,13 +242,39 @@ async def _start_services(
     tracer = await _open_tracer(settings, stack)
     work = _Work(adapters, needs, tracer)
     query = _query_service(settings, work, needs)
-    manifest, blobs, store = adapters.manifest, adapters.blobs, work.store
-    consistency = ConsistencyService(manifest, store, blobs, queued=work.queue.wake)
+    consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs, queued=work.queue.wake)
     repaired = await consistency.recover()
     reindexing = work.reindexing(query)
-    health, loop_lag = _health_service(settings, work, needs), LoopLag()
+    health, loop_lag = _health_service(settings, work, needs, work.queue), LoopLag()
     workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, loop_lag, health)
     _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
+    services = _Services(work, query, consistency, health, loop_lag, tracer, reindexing)
+    return _assemble(settings, directory, needs, services, repaired)
+
+
+@dataclass(frozen=True, slots=True)
+class _Services:
+    """What a container that does all the work and one that only reads differ in."""
+
+    work: "_Work"
+    query: QueryService
+    consistency: ConsistencyService
+    health: HealthService
+    loop_lag: LoopLag
+    tracer: Tracer | None
+    reindexing: Reindexing | None = None
+
+
+def _assemble(
+    settings: Settings,
+    directory: DataDirectory,
+    needs: Dependencies,
+    services: _Services,
+    repaired: Consistency,
+) -> Container:
+    work = services.work
+    adapters, store = work.parts.adapters, work.store
+    manifest, blobs = adapters.manifest, adapters.blobs
     return Container(
         directory=directory,
         manifest=manifest,
@@ -222,13 +283,13 @@ async def _start_services(
         changes=ChangeService(manifest, blobs, work.queue, work.payloads, detect=detect),
         jobs=JobService(manifest, work.queue),
         backups=_backup_service(settings, adapters, work),
-        query=query,
-        health=health,
-        loop_lag=loop_lag,
+        query=services.query,
+        health=services.health,
+        loop_lag=services.loop_lag,
         ingest_counts=work.counts,
-        consistency=consistency,
-        reindexing=reindexing,
-        tracer=tracer,
+        consistency=services.consistency,
+        reindexing=services.reindexing,
+        tracer=services.tracer,
         dependencies=needs.all(),
         repaired=repaired,
     )
@@ -293,13 +354,15 @@ async def _open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer | No
     return tracing
 
 
-def _health_service(settings: Settings, work: _Work, needs: Dependencies) -> HealthService:
+def _health_service(
+    settings: Settings, work: _Work, needs: Dependencies, ingestion: Ingestion
+) -> HealthService:
     manifest, limit = work.parts.adapters.manifest, settings.max_upload_bytes
     return HealthService(
         [
             manifest_probe(manifest),
             store_probe(work.store),
-            ingestion_probe(manifest, work.queue, max_queued_jobs=settings.max_queued_jobs),
+            ingestion_probe(manifest, ingestion, max_queued_jobs=settings.max_queued_jobs),
             disk_probe(lambda: shutil.disk_usage(settings.data_dir).free, max_upload_bytes=limit),
             *dependency_probes(needs.all()),
         ]

@@ -87,6 +87,27 @@ async def open_vectors(
     return await opening.open_changed(known, embedder)
 
 
+async def open_shared_vectors(
+    settings: Settings,
+    manifest: Manifest,
+    embedder: Embedder,
+    sparse_encoder: SparseEncoder,
+    stack: AsyncExitStack,
+) -> OpenVectors:
+    """The collection that serves, through the engine of the process that opened it. Raises FingerprintChanged where
+    that process has another configuration, EngineUnavailable."""
+    from ragstone.vectorstores.edge import EdgeVectorStore
+
+    opening = _Opening(settings, manifest, stack, _wanted(settings, embedder, sparse_encoder))
+    known = await _recorded(manifest) or opening.wanted
+    if difference := _difference(settings.data_dir, known, opening.wanted):
+        raise FingerprintChanged(difference)
+    folder = vectors_path(settings.data_dir, known.folder)
+    store = await EdgeVectorStore.attach(folder, dimension=known.dimension)
+    stack.push_async_callback(store.close)
+    return OpenVectors(Generation(known, opening.guard(embedder, known, SERVING), store))
+
+
 class _Opening:
     """What all steps need to know."""
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ragstone.core import owner as owners
+from ragstone.core.sockets import remove_socket
 from ragstone.testing.vector_store_contract.scenes import DIMENSION
 from ragstone.vectorstores import edge_engine, edge_lock, edge_server
 from ragstone.vectorstores.edge_engine import Engine
-from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
+from ragstone.vectorstores.edge_lock import DirectoryLock, listen
 from ragstone.vectorstores.edge_server import EngineServer, watch_owner
 from ragstone.vectorstores.edge_shard import EngineRefusal
 from ragstone.vectorstores.frames import CLOSE, FrameReader, pack

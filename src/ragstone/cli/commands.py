@@ -66,6 +66,9 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0 picks one. [env: RAGSTONE_PORT]")
     ] = None,
     data_dir: DataDir = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer requests. [env: RAGSTONE_WORKERS]")
+    ] = None,
     *,
     reindex: Annotated[
         bool,
@@ -76,9 +79,15 @@ def serve(
     ] = False,
 ) -> None:
     """Start the API."""
-    from ragstone.cli.serve import run_server
+    settings = _settings(host=host, port=port, data_dir=data_dir, workers=workers)
+    if settings.workers > 1:
+        from ragstone.cli.supervisor import run_workers
 
-    _run(run_server(_settings(host=host, port=port, data_dir=data_dir), reindex=reindex))
+        _run(run_workers(settings, reindex=reindex))
+    else:
+        from ragstone.cli.serve import run_server
+
+        _run(run_server(settings, reindex=reindex))
 
 
 @app.command()

@@ -1,21 +1,22 @@
 """Running the server: listening on loopback, announcing where, ending in order."""
 
-import os
 import socket
 from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
 import uvicorn
+from starlette.types import ASGIApp
 
 from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container
+from ragstone.cli.address import bind, listen, url_of
 from ragstone.config.settings import OPENAI, Settings
-from ragstone.core.errors import InvalidSetting, StartupError
+from ragstone.core.errors import InvalidSetting
 from ragstone.core.logs import configure_logging
 from ragstone.middleware.trust import is_loopback
 
-BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
 GRACE_S = 30  # open requests may take this long to end after SIGTERM
 
 
@@ -25,17 +26,19 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, container: Container, *, receivers_told: str):
         super().__init__(config)
         self._container = container
-        self._receivers_told = receivers_told
+        self.receivers_told = receivers_told
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Announce the address once it is bound."""
         await super().startup(sockets)
-        if self.should_exit:
-            return
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if not self.should_exit:
+            self.tell()
+
+    def tell(self) -> None:
+        """That it listens, and where."""
+        url = url_of(self.servers[0].sockets[0])
         self._container.directory.announce(url, command="ragstone serve")
-        typer.echo(f"Ragstone listens on {url} (documentation: {url}/docs). {self._receivers_told}", err=True)
+        typer.echo(f"Ragstone listens on {url} (documentation: {url}/docs). {self.receivers_told}", err=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready at once; a second signal does not wait for open requests. Not re-raised: the exit is in order."""
@@ -47,10 +50,7 @@ class Server(uvicorn.Server):
 
 async def run_server(settings: Settings, *, reindex: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; `reindex` as `build_container` has it. Raises StartupError kinds."""
-    if not is_loopback(settings.host):
-        raise InvalidSetting(
-            f"RAGSTONE_HOST={settings.host} is not loopback; without API keys the server listens on loopback only"
-        )
+    require_loopback(settings)
     configure_logging(
         level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
     )
@@ -58,17 +58,32 @@ async def run_server(settings: Settings, *, reindex: bool = False) -> None:
         await serve_container(settings, container)
 
 
-async def serve_container(settings: Settings, container: Container) -> None:
-    """Serve what is already open."""
-    config = uvicorn.Config(
-        create_app(settings, container),
+def require_loopback(settings: Settings) -> None:
+    """Raises InvalidSetting."""
+    if not is_loopback(settings.host):
+        raise InvalidSetting(
+            f"RAGSTONE_HOST={settings.host} is not loopback; without API keys the server listens on loopback only"
+        )
+
+
+def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
+    """How uvicorn serves us, whatever it listens on."""
+    return uvicorn.Config(
+        app,
         http="httptools",
         log_config=None,
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        **more,
     )
-    with _listen(settings) as listening:
+
+
+async def serve_container(settings: Settings, container: Container) -> None:
+    """Serve what is already open."""
+    config = server_config(create_app(settings, container))
+    with bind(settings) as listening:
+        listen(listening, settings)
         await Server(config, container, receivers_told=tell_receivers(settings)).serve(sockets=[listening])
 
 
@@ -90,15 +105,3 @@ def _embeds_elsewhere(settings: Settings) -> bool:
         return False
     url = settings.embedding_base_url or settings.openai_base_url or OPENAI
     return not is_loopback(urlsplit(url).hostname or "")
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Bound here, since uvicorn would end the process with a log line. Raises StartupError."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise StartupError(
-            f"{settings.host} port {settings.port} cannot be listened on: {reason}; choose another --port"
-        ) from error

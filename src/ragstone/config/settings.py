@@ -43,6 +43,14 @@ class Settings(BaseSettings):
         validation_alias="RAGSTONE_PORT",
         description="Port of `ragstone serve`; 0 picks one.",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias="RAGSTONE_WORKERS",
+        description="Processes of `ragstone serve` that answer requests. One answers as fast as one core can; more share "
+        "one data directory, at about 150 MB each, and use the other cores.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         validation_alias="RAGSTONE_ALLOWED_HOSTS",

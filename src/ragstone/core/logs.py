@@ -91,6 +91,17 @@ def _note_broken_thread(failure: threading.ExceptHookArgs) -> None:
     log.error("thread broke off", extra={"thread_name": name}, exc_info=failure.exc_value)
 
 
+def label_logs(worker: int) -> None:
+    """From now on each line says which worker wrote it. After `configure_logging`."""
+
+    def label(record: logging.LogRecord) -> bool:
+        record.worker = worker
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(label)
+
+
 def _fields(record: logging.LogRecord, *, shows_messages: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "time": _utc(record.created),

@@ -95,6 +95,22 @@ class MetricsMiddleware:
                 self._metrics.observe(scope, status, stopwatch)
 
 
+class LabelledMetrics(Collector):
+    """All series of another collector, with one label more."""
+
+    def __init__(self, collector: Collector, label: str, value: str):
+        self._collector = collector
+        self._label = {label: value}
+
+    def collect(self) -> Iterable[Metric]:
+        """As the other one has them now."""
+        for metric in self._collector.collect():
+            metric.samples = [
+                sample._replace(labels={**sample.labels, **self._label}) for sample in metric.samples
+            ]
+            yield metric
+
+
 class DependencyCollector(Collector):
     """Reads the dependencies' own counts when it is asked."""
 

@@ -58,6 +58,10 @@ class Consistency:
         return tuple(sorted(broken.difference(self.missing_originals)))
 
 
+AGREEMENT = Consistency(0, 0, (), (), (), (), ())
+"""Where nothing was compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """What a repair did, and when it ended."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,15 @@ class Health:
     def is_ready(self) -> bool:
         """Whether all required parts work."""
         return self.status != "unhealthy"
+
+
+class Ingestion(Protocol):
+    """The queue, here or in another process."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are being worked on."""
+        ...
 
 
 class HealthService:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragstone.core.errors import RagstoneError
-from ragstone.core.ports import JobQueue, Manifest
+from ragstone.core.ports import Manifest
 from ragstone.core.retry import BreakerState, Dependency
-from ragstone.services.health import Finding, Probe
+from ragstone.services.health import Finding, Ingestion, Probe
 from ragstone.services.serving import ServingStore
 
 RESTART_SHOWS_S = 60.0  # so long the engine's restart is told, since a minute is what most monitors look back
@@ -50,7 +50,7 @@ def store_probe(store: ServingStore) -> Probe:
     return Probe("vector_store", measure, required=True)
 
 
-def ingestion_probe(manifest: Manifest, queue: JobQueue, *, max_queued_jobs: int) -> Probe:
+def ingestion_probe(manifest: Manifest, ingestion: Ingestion, *, max_queued_jobs: int) -> Probe:
     """Whether jobs are worked on, and how many wait."""
 
     async def measure() -> Finding:
@@ -63,7 +63,7 @@ def ingestion_probe(manifest: Manifest, queue: JobQueue, *, max_queued_jobs: int
             "running": float(state.running),
             "oldest_s": state.oldest_s,
         }
-        if not queue.is_alive:
+        if not ingestion.is_alive:
             return Finding(healthy=False, reason="stopped", figures=figures)
         if state.queued >= max_queued_jobs:
             return Finding(healthy=False, reason="queue full", figures=figures)

@@ -8,12 +8,11 @@ import socket
 import time
 from pathlib import Path
 
+from ragstone.core.sockets import FOLDER_PREFIX, private_socket_paths, remove_socket
 from ragstone.vectorstores.edge_shard import EngineRefusal
 from ragstone.vectorstores.frames import LOCK_FILE
 
 _POLL_S = 0.05
-_MAX_SOCKET_PATH_BYTES = 103  # the system's limit: 107 on Linux, 103 on macOS
-_FOLDER_PREFIX = "ragstone-"
 _SOCKET_NAME = "engine.sock"
 
 
@@ -39,7 +38,7 @@ class DirectoryLock:
     def clear_away_predecessor(self) -> None:
         """Remove the socket of a holder that had no time to."""
         path = Path(str(self._holder().get("socket", "")))
-        if path.parent.name.startswith(_FOLDER_PREFIX):
+        if path.parent.name.startswith(FOLDER_PREFIX):
             remove_socket(path)
 
     def publish(self, path: Path) -> None:
@@ -70,12 +69,8 @@ class DirectoryLock:
 
 def listen() -> tuple[socket.socket, Path]:
     """A unix socket in a new folder that only this user may enter. Raises EngineRefusal."""
-    for base in (os.environ.get("TMPDIR"), "/tmp"):  # noqa: S108 - the folder made in it is ours alone
-        path = Path(base or "/tmp", f"{_FOLDER_PREFIX}{os.urandom(6).hex()}", _SOCKET_NAME)  # noqa: S108
-        if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES:
-            continue
+    for path in private_socket_paths(_SOCKET_NAME):
         with contextlib.suppress(OSError):
-            path.parent.mkdir(mode=0o700)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(str(path))
             listener.listen()
@@ -83,11 +78,3 @@ def listen() -> tuple[socket.socket, Path]:
     raise EngineRefusal(
         "startup_failed", "no folder for temporary files: set TMPDIR to a short, writable path"
     )
-
-
-def remove_socket(path: Path) -> None:
-    """The socket and its folder; both may be gone already."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()

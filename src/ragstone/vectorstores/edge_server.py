@@ -20,8 +20,9 @@ from typing import Any
 
 from ragstone.core.owner import words_of_owner
 from ragstone.core.relay import tell_failure, tell_owner
+from ragstone.core.sockets import remove_socket
 from ragstone.vectorstores.edge_engine import Engine, answer
-from ragstone.vectorstores.edge_lock import DirectoryLock, listen, remove_socket
+from ragstone.vectorstores.edge_lock import DirectoryLock, listen
 from ragstone.vectorstores.edge_shard import EngineRefusal
 from ragstone.vectorstores.frames import BrokenStream, FrameReader, pack
 
