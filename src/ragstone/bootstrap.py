@@ -57,7 +57,13 @@ from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
 from ragstone.storage.backup_folder import FilledFolder
 from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
-from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_shared_vectors, open_vectors, remove_collection
+from ragstone.vector_opening import (
+    EMBEDDERS,
+    OpenVectors,
+    open_shared_vectors,
+    open_vectors,
+    remove_collection,
+)
 
 log = logging.getLogger(__name__)
 

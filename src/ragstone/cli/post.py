@@ -77,12 +77,11 @@ class Post:
 
     async def wait_until_empty(self, limit_s: float) -> None:
         """Until it has ended; kill it if it takes longer."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._is_empty.wait()
-        except TimeoutError:
+        if self._process is not None:
             log.error("worker is killed", extra={"worker": self.number, "limit_s": limit_s})
-            assert self._process is not None
             self._process.kill()
             await self._is_empty.wait()
 

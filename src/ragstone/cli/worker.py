@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 import uvloop
@@ -23,7 +22,6 @@ from ragstone.bootstrap import Container, build_container, build_reading_contain
 from ragstone.cli.address import adopt, listen
 from ragstone.cli.assignment import (
     CLOSE,
-    LEADER_DOWN,
     LEADER_UP,
     REFUSED,
     SERVING,
@@ -69,14 +67,13 @@ def main() -> int:
 
 
 async def _work(assignment: Assignment, announce: Announce) -> None:
-    leader = Leader(assignment.inside)
-    may_close = asyncio.Event()
-    _heed(assignment, leader, may_close)
+    orders = _Orders(Leader(assignment.inside))
+    _listen_to_owner(assignment, orders)
     directory = DataDirectory(assignment.settings.data_dir, assignment.directory_lock)
     if assignment.is_leader:
-        await _lead(assignment, directory, announce, may_close)
+        await _lead(assignment, directory, announce, orders.may_close)
     else:
-        await _assist(assignment, directory, announce, leader)
+        await _assist(assignment, directory, announce, orders.leader)
 
 
 async def _lead(
@@ -155,27 +152,37 @@ async def _announce_shareable(container: Container, announce: Announce) -> None:
     announce(**{SHAREABLE: True})
 
 
-def _heed(assignment: Assignment, leader: Leader, may_close: asyncio.Event) -> None:
-    """Do as the supervisor says, and die with it: at once, as if killed. No acknowledged write is lost."""
-    loop = asyncio.get_running_loop()
-    words: dict[bytes, Callable[[], Any]] = {
-        LEADER_UP: lambda: leader.note(is_up=True),
-        LEADER_DOWN: lambda: leader.note(is_up=False),
-        CLOSE: may_close.set,
-    }
+class _Orders:
+    """What the supervisor says, and what follows from it."""
 
-    def listen_to_owner(owner: int) -> None:
+    def __init__(self, leader: Leader):
+        self.leader = leader
+        self.may_close = asyncio.Event()
+
+    def heed(self, word: bytes) -> None:
+        """Do as one word says."""
+        if word == CLOSE:
+            self.may_close.set()
+        else:
+            self.leader.is_alive = word == LEADER_UP
+
+
+def _listen_to_owner(assignment: Assignment, orders: _Orders) -> None:
+    """In a thread. When he dies we die too: at once, as if killed. No acknowledged write is lost."""
+    loop = asyncio.get_running_loop()
+
+    def listen_and_die(owner: int) -> None:
         rest = b""
         for said in words_of_owner(0, owner):
             *lines, rest = (rest + said).split(b"\n")
             with contextlib.suppress(RuntimeError):  # the loop has ended already, and so do we
                 for line in lines:
-                    loop.call_soon_threadsafe(words[line])
+                    loop.call_soon_threadsafe(orders.heed, line)
         if assignment.is_leader:
             remove_socket(Path(assignment.inside))
         os._exit(1)
 
-    threading.Thread(target=listen_to_owner, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=listen_and_die, args=(os.getppid(),), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ RagstoneError
 ├── ForbiddenHost, ForbiddenOrigin
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty, BackupRunning
-├── Unavailable ── EngineUnavailable, EmbedderUnavailable, BackupFailed
+├── Unavailable ── EngineUnavailable, EmbedderUnavailable, BackupFailed, ChangeInDoubt
 ├── ExternalServiceError ── UpstreamUnavailable, UpstreamRateLimited, UpstreamTimeout, UpstreamRefused,
 │                           UpstreamGarbled, UpstreamInterrupted, ContentFiltered
 ├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
@@ -199,6 +199,12 @@ class Unavailable(RagstoneError):
         self, message: str, *, details: Sequence[dict[str, Any]] = (), retry_after_s: float | None = 1.0
     ):
         super().__init__(message, details=details, retry_after_s=retry_after_s)
+
+
+class ChangeInDoubt(Unavailable):
+    """The worker that makes changes died over this one: whether it was made is not known."""
+
+    code = "change_in_doubt"
 
 
 class EngineUnavailable(Unavailable):

@@ -4,11 +4,12 @@ the rest on to it, as it came, over a unix socket. Pure ASGI."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import httpx2
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ragstone.core.errors import Unavailable
+from ragstone.core.errors import ChangeInDoubt, RagstoneError, Unavailable
 from ragstone.middleware.errors import refuse
 from ragstone.middleware.logging import LoggingMiddleware
 
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 """So long a change waits for a leader that is being restarted, which takes two to three seconds."""
+RETRY_S = 0.05
+
+RESTARTING = "the worker that makes changes is being restarted"
+IN_DOUBT = "the worker that makes changes died over this request; whether the change was made is not known"
 
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = frozenset({"/query", "/search"})
@@ -32,36 +37,29 @@ class Leader:
     """The worker that makes the changes, as the others know it."""
 
     def __init__(self, socket_path: str):
-        self._is_up = asyncio.Event()
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)  # none that it closes under us
+        self.is_alive = False
+        """Whether it answers, and so works on jobs; set by whoever watches it."""
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=0
+        )  # none that it closes under us
         self._transport = httpx2.AsyncHTTPTransport(
-            uds=socket_path, limits=limits, verify=False, trust_env=False  # noqa: S501 - there is no TLS inside
+            uds=socket_path,
+            limits=limits,
+            verify=False,  # there is no TLS inside
+            trust_env=False,
         )
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it answers, and so works on jobs."""
-        return self._is_up.is_set()
-
-    def note(self, *, is_up: bool) -> None:
-        """Called by whoever watches it."""
-        if is_up:
-            self._is_up.set()
-        else:
-            self._is_up.clear()
-
-    async def is_back_within(self, seconds: float) -> bool:
-        """Whether it is up, at once or after a while."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._is_up.wait()
-        except TimeoutError:
-            return False
-        return True
-
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
-        """Its reply, once the headers are known. Raises httpx2.TransportError."""
-        return await self._transport.handle_async_request(request)
+        """Its reply, once the headers are known. Raises httpx2.ConnectError where it is not back within
+        `PATIENCE_S` (nothing of the request was sent then), another TransportError where it broke off."""
+        give_up_at = asyncio.get_running_loop().time() + PATIENCE_S
+        while True:
+            try:
+                return await self._transport.handle_async_request(request)
+            except httpx2.ConnectError:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
 
 class PassingOnMiddleware:
@@ -70,16 +68,13 @@ class PassingOnMiddleware:
     def __init__(self, app: ASGIApp, leader: Leader):
         self._app = app
         self._leader = leader
-        self._refusing = LoggingMiddleware(_refuse)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer here, or let the leader answer."""
         if scope["type"] != "http" or is_answered_anywhere(scope):
             await self._app(scope, receive, send)
-        elif await self._leader.is_back_within(PATIENCE_S):
-            await self._pass_on(scope, receive, send)
         else:
-            await self._refusing(scope, receive, send)
+            await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
@@ -101,7 +96,10 @@ class PassingOnMiddleware:
             return
         except httpx2.TransportError as error:
             log.warning("the leader broke off a request", extra={"reason": type(error).__name__})
-            await self._refusing(scope, receive, send)
+            was_sent = not isinstance(error, httpx2.ConnectError)
+            await _refuse(
+                ChangeInDoubt(IN_DOUBT) if was_sent else Unavailable(RESTARTING), scope, receive, send
+            )
             return
         try:
             await _send_on(response, send)
@@ -147,12 +145,9 @@ def is_answered_anywhere(scope: Scope) -> bool:
     return scope["method"] == "POST" and scope["path"] in READING_POSTS
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    error = Unavailable(
-        "the worker that makes changes is being restarted; it may have begun this one, so look before you repeat it"
-        " without an Idempotency-Key"
-    )
-    await refuse(scope, receive, send, error)
+async def _refuse(error: RagstoneError, scope: Scope, receive: Receive, send: Send) -> None:
+    """With a request id and a line in the log, as every reply."""
+    await LoggingMiddleware(partial(refuse, error=error))(scope, receive, send)
 
 
 def _request(scope: Scope, body: _Body) -> httpx2.Request:

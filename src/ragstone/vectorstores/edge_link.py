@@ -74,13 +74,13 @@ class LastingLink:
         if self._is_closed:
             raise EngineUnavailable("the vector store is closed")
         if not self._is_up.is_set():
-            await self._wait_until_up()
+            await self._wait_until_up(self._reconnect_wait_s)
         assert self._connection is not None
         return await self._connection.request(operation, arguments)
 
-    async def _wait_until_up(self) -> None:
+    async def _wait_until_up(self, limit_s: float) -> None:
         try:
-            async with asyncio.timeout(self._reconnect_wait_s):
+            async with asyncio.timeout(limit_s):
                 await self._is_up.wait()
         except TimeoutError:
             raise EngineUnavailable("the vector engine is down and being restarted") from None

@@ -9,6 +9,7 @@ from ragstone.core.errors import EngineUnavailable
 from ragstone.vectorstores.edge_link import HANG_LIMIT_S, RECONNECT_WAIT_S, LastingLink
 from ragstone.vectorstores.frames import LOCK_FILE
 
+START_WAIT_S = 60.0  # its process may just be starting again on a busy machine
 _RETRY_S = 0.05
 
 
@@ -26,11 +27,10 @@ class SharedLink(LastingLink):
         self._directory = directory
 
     async def start(self) -> None:
-        """Connect, as soon as the engine listens. Raises EngineUnavailable when it does not within
-        `reconnect_wait_s`."""
+        """Connect, as soon as the engine listens. Raises EngineUnavailable when it does not within a minute."""
         self._keeper = asyncio.create_task(self._keep_connected())
         try:
-            await self._wait_until_up()
+            await self._wait_until_up(START_WAIT_S)
         except EngineUnavailable:
             await self.close()
             raise
