@@ -4,6 +4,7 @@ those that die, and ends them in order. It serves nothing itself, and what it im
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ async def run_workers(settings: Settings, *, reindex: bool = False) -> None:
                 Assignment(settings, number, directory.lock, bound.fileno(), str(inside), reindex)
                 for number in range(1, settings.workers + 1)
             ]
-            await Supervisor(directory, url_of(bound), assignments).run()
+            await Supervisor(directory, bound, assignments).run()
     finally:
         directory.close()
 
@@ -54,9 +55,10 @@ async def run_workers(settings: Settings, *, reindex: bool = False) -> None:
 class Supervisor:
     """Keeps every post filled. The first worker leads; the others start once its engine may be shared."""
 
-    def __init__(self, directory: DataDirectory, url: str, assignments: list[Assignment]):
+    def __init__(self, directory: DataDirectory, bound: socket.socket, assignments: list[Assignment]):
         self._directory = directory
-        self._url = url
+        self._bound = bound
+        self._url = url_of(bound)
         self._leader, *self._assistants = (Post(each, self._heard, self._lost) for each in assignments)
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._has_served = False
@@ -89,6 +91,7 @@ class Supervisor:
 
     async def _end(self) -> None:
         """All refuse new work at once; the leader goes last, since the others may need it."""
+        self._bound.close()  # connections are refused once the workers have closed it too
         self._terminate()
         await asyncio.gather(*(post.wait_until_empty(DRAIN_LIMIT_S) for post in self._assistants))
         self._leader.say(CLOSE)

@@ -7,10 +7,12 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -19,6 +21,7 @@ from starlette.types import ASGIApp
 
 from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container, build_reading_container
+from ragstone.cli.acceptance import Acceptor
 from ragstone.cli.address import adopt, listen
 from ragstone.cli.assignment import (
     CLOSE,
@@ -108,20 +111,41 @@ def _app(assignment: Assignment, container: Container) -> FastAPI:
 
 async def _serve(app: ASGIApp, container: Container, assignment: Assignment, announce: Announce) -> None:
     """Until SIGTERM, and until open requests have ended."""
-    server = _PublicServer(server_config(app), container, receivers_told=tell_receivers(assignment.settings))
-    server.announce = announce
+    listening = adopt(assignment.listening)
+    listen(listening, assignment.settings)
+    server = _PublicServer(app, container, assignment, announce=announce, listening=listening)
     signal.signal(signal.SIGTERM, server.handle_exit)  # as before and after uvicorn listens to it
-    with adopt(assignment.listening) as listening:
-        listen(listening, assignment.settings)
-        await server.serve(sockets=[listening])
+    await server.serve(sockets=[])
 
 
 class _PublicServer(Server):
-    announce: Announce
+    def __init__(
+        self,
+        app: ASGIApp,
+        container: Container,
+        assignment: Assignment,
+        *,
+        announce: Announce,
+        listening: socket.socket,
+    ):
+        super().__init__(server_config(app), container, receivers_told=tell_receivers(assignment.settings))
+        self._announce = announce
+        self._listening = listening
 
     def tell(self) -> None:
-        """The supervisor tells the others."""
-        self.announce(**{SERVING: self.receivers_told})
+        """Take connections; the supervisor tells the others."""
+        acceptor = Acceptor(self._listening, self._new_protocol)
+        self.servers.append(cast(asyncio.Server, acceptor))
+        acceptor.start()
+        self._announce(**{SERVING: self.receivers_told})
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes them for its own sockets."""
+        make = cast(type[Any], self.config.http_protocol_class)
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
 
 class _InsideServer(uvicorn.Server):
