@@ -7,9 +7,9 @@ PATIENCE_S = 60.0
 
 
 async def until(
-    holds: Callable[[], Awaitable[bool]], *, every_s: float = 0.01, timeout_s: float = PATIENCE_S
+    holds: Callable[[], Awaitable[bool]], *, every_s: float = 0.01, within_s: float = PATIENCE_S
 ) -> None:
-    """Return as soon as it holds; fail after `timeout_s`."""
-    async with asyncio.timeout(timeout_s):
+    """Return as soon as it holds; fail after `within_s`."""
+    async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - it depends on other tasks and processes
             await asyncio.sleep(every_s)

@@ -66,7 +66,7 @@ async def _until_idle(http: httpx2.AsyncClient) -> None:
         ]
         return not any(reply.json()["items"] for reply in found)
 
-    await until(is_idle, every_s=1.0, timeout_s=PATIENCE_S)
+    await until(is_idle, every_s=1.0, within_s=PATIENCE_S)
 
 
 async def _ready(http: httpx2.AsyncClient) -> set[str]:
