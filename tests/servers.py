@@ -21,21 +21,26 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return {**kept, **changes}
 
 
+def spawn(data_dir: Path, *, folder: Path, **environment: str) -> "subprocess.Popen[str]":
+    """`ragstone serve` on a free port, just started."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ragstone.cli", "serve", "--port", "0", "--data-dir", str(data_dir)],
+        cwd=folder,
+        env=clean_environment(**environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 class Server:
     """A process, its address and what it writes to standard error."""
 
     def __init__(self, data_dir: Path, *, folder: Path, **environment: str):
         self.data_dir = data_dir
         self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ragstone.cli", "serve", "--port", "0", "--data-dir", str(data_dir)],
-            cwd=folder,
-            env=clean_environment(**environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = spawn(data_dir, folder=folder, **environment)
         greeting: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(greeting,), daemon=True)
         self._reader.start()

@@ -16,6 +16,7 @@ import httpx2
 
 from tests.crash import light_server
 from tests.crash.light_server import Embedding
+from tests.workers import command_line, family, worker_pids
 
 START_S = 30.0
 SETTLE_S = 60.0
@@ -39,9 +40,11 @@ class CrashServer:
         *,
         crash_at: str | None = None,
         real: bool = False,
+        workers: int = 1,
         embedding: Embedding = AS_BEFORE,
     ):
-        self.process: Process = _Real(data_dir) if real else _Light(data_dir, crash_at, embedding)
+        """`workers` of a real one only."""
+        self.process: Process = _Real(data_dir, workers) if real else _Light(data_dir, crash_at, embedding)
         self.log: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read_log, daemon=True)
@@ -59,12 +62,8 @@ class CrashServer:
         return self.url is not None
 
     def engine_pids(self) -> list[int]:
-        """The server's children that run the vector engine."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = [
-            int(pid) for task in children.parent.parent.glob("*/children") for pid in task.read_text().split()
-        ]
-        return [pid for pid in pids if b"edge" in _command_line(pid)]
+        """The server's processes that run the vector engine."""
+        return [pid for pid in family(self.process.pid) if "edge" in " ".join(command_line(pid))]
 
     def kill(self) -> None:
         """SIGKILL to the API process alone."""
@@ -74,6 +73,12 @@ class CrashServer:
     def kill_engine(self) -> None:
         """SIGKILL to the engine alone."""
         for pid in self.engine_pids():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_worker(self, number: int) -> None:
+        """SIGKILL to one of several workers alone, if it is there."""
+        pid = worker_pids(self.process.pid).get(number)
+        if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
     def kill_group(self) -> None:
@@ -154,8 +159,8 @@ class Process(Protocol):
 
 
 class _Real:
-    def __init__(self, data_dir: Path):
-        environment = {**os.environ, "LOG_LEVEL": "WARNING"}
+    def __init__(self, data_dir: Path, workers: int):
+        environment = {**os.environ, "LOG_LEVEL": "WARNING", "RAGSTONE_WORKERS": str(workers)}
         environment.pop("CRASH_AT", None)
         self._popen = subprocess.Popen(
             [*REAL, str(data_dir)],
@@ -199,13 +204,6 @@ class _Light:
         self._process.join(timeout_s)
         assert self._process.exitcode is not None, "the server did not end"
         return self._process.exitcode
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def settle(server: CrashServer) -> list[str]:

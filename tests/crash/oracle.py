@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx2
 
+from ragstone.core.errors import ChangeInDoubt
 from tests.containers import zipped
 from tests.crash.harness import FINAL, CrashServer, all_documents, is_in_work
 
@@ -244,8 +245,10 @@ class Oracle:
         return found
 
     def _took(self, name: str, reply: httpx2.Response, *expected: int) -> bool:
-        """False where the server was busy or its engine away."""
+        """False where the server was busy or its engine away. Raises where it died over the request."""
         if reply.status_code in BUSY:
+            if reply.json()["error"]["code"] == ChangeInDoubt.code:
+                raise httpx2.ReadError(f"{name}: {reply.text}")
             return False
         assert reply.status_code in expected, f"{name}: {reply.status_code} {reply.text}"
         self.done[name] = self.done.get(name, 0) + (reply.status_code != 409)

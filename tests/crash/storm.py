@@ -1,4 +1,5 @@
-"""Random kills under mixed load: `python -m tests.crash.storm --rounds 50`. Exit 1 at the first broken promise.
+"""Random kills under mixed load: `python -m tests.crash.storm --rounds 50`, of several workers with `--workers 2`.
+Exit 1 at the first broken promise.
 
 A start that takes too long is counted and told at the end, for a busy machine makes starts slow as well.
 """
@@ -9,6 +10,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.crash.at_rest import REAL_DIMENSION, consistency_violations
@@ -27,6 +30,8 @@ OPERATIONS = {
     "delete": 2,
     "delete_by_filter": 1,
 }
+KINDS = ("api", "engine", "group")
+KINDS_OF_WORKERS = ("leader", "assistant")
 READY_S = 10.0
 
 
@@ -35,15 +40,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=50)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--workers", type=int, default=1)
     options = arguments.parse_args()
+    kinds = KINDS if options.workers == 1 else (*KINDS, *KINDS_OF_WORKERS)
     chance = random.Random(options.seed)
     oracle, starts_s = Oracle(chance), list[float]()
     with tempfile.TemporaryDirectory(prefix="ragstone-storm-") as folder:
         data_dir = Path(folder) / "data"
         for number in range(1, options.rounds + 1):
-            kind = chance.choice(("api", "engine", "group"))
-            run_round(data_dir, oracle, chance, kind)
-            starts_s.append(check_round(data_dir, oracle, number, kind))
+            kind = chance.choice(kinds)
+            run_round(data_dir, oracle, chance, kind, options.workers)
+            starts_s.append(check_round(data_dir, oracle, number, kind, options.workers))
     print(", ".join(f"{name} {times}" for name, times in sorted(oracle.done.items())))
     slow = sum(start_s > READY_S for start_s in starts_s)
     print(
@@ -52,11 +59,17 @@ def main() -> None:
     sys.exit(bool(slow))
 
 
-def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str) -> None:
+def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str, workers: int) -> None:
     """Load until the kill, which comes at a random moment."""
-    server = CrashServer(data_dir, real=True)
-    kill = {"api": server.kill, "engine": server.kill_engine, "group": server.kill_group}[kind]
-    timer = threading.Timer(chance.uniform(0.05, 2.5), kill)
+    server = CrashServer(data_dir, real=True, workers=workers)
+    kills: dict[str, Callable[[], object]] = {
+        "api": server.kill,
+        "engine": server.kill_engine,
+        "group": server.kill_group,
+        "leader": partial(server.kill_worker, 1),
+        "assistant": partial(server.kill_worker, 2),
+    }
+    timer = threading.Timer(chance.uniform(0.05, 2.5), kills[kind])
     timer.start()
     until = time.monotonic() + 3.0
     try:
@@ -71,10 +84,10 @@ def run_round(data_dir: Path, oracle: Oracle, chance: random.Random, kind: str) 
         server.kill_group()
 
 
-def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str) -> float:
+def check_round(data_dir: Path, oracle: Oracle, number: int, kind: str, workers: int) -> float:
     """Restart, settle, ask the oracle; returns the seconds to readiness."""
     started = time.monotonic()
-    server = CrashServer(data_dir, real=True)
+    server = CrashServer(data_dir, real=True, workers=workers)
     ready_s = time.monotonic() - started
     oracle.resend(server)
     problems = settle(server) + oracle.violations(server)

@@ -150,9 +150,7 @@ def version_text(version: int) -> str:
     )
 
 
-async def test_an_update_under_load_is_never_seen_in_parts_on_any_worker(
-    leader: Api, assistant: Api
-) -> None:
+async def test_an_update_under_load_is_never_seen_in_parts_on_any_worker(leader: Api, assistant: Api) -> None:
     collection = await leader.new_collection()
     await leader.ready_text(version_text(0), collection=collection, source="changing")
     is_done, looks = asyncio.Event(), 0
@@ -192,7 +190,10 @@ class TestOneServer:
     async def test_each_request_is_logged_once_with_the_worker_that_answered(
         self, server: Workers, assistant: Api
     ) -> None:
-        for method, path, request_id in (("GET", "/documents", "here"), ("POST", "/collections", "passed-on")):
+        for method, path, request_id in (
+            ("GET", "/documents", "here"),
+            ("POST", "/collections", "passed-on"),
+        ):
             await assistant.call(method, path, json={"name": "logged"}, headers={"X-Request-ID": request_id})
         await asyncio.sleep(0.1)
 
@@ -200,9 +201,7 @@ class TestOneServer:
         written = [line for line in lines if line.get("request_id") in ("here", "passed-on")]
         assert [(line["request_id"], line["worker"]) for line in written] == [("here", 2), ("passed-on", 1)]
 
-    async def test_what_one_worker_refuses_the_others_refuse_alike(
-        self, leader: Api, assistant: Api
-    ) -> None:
+    async def test_what_one_worker_refuses_the_others_refuse_alike(self, leader: Api, assistant: Api) -> None:
         bad: list[tuple[str, str, dict[str, Any]]] = [
             ("POST", "/documents", {"content": b"{", "headers": {"content-type": "application/json"}}),
             ("POST", "/documents", {"json": {"text": "x"}, "headers": {"host": "evil.example"}}),
