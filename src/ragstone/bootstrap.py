@@ -150,13 +150,13 @@ async def build_container(
 
 @asynccontextmanager
 async def build_reading_container(
-    settings: Settings, *, directory: DataDirectory, ingestion: Ingestion
+    settings: Settings, *, directory: DataDirectory, ingestion: Ingestion, embedder: Embedder | None = None
 ) -> AsyncIterator[Container]:
     """Open all parts beside a process that has built its container over the same directory, and shares its engine. For
     reading alone: nothing is repaired, nothing works in the background, and what changes documents is to be passed on
     to that process, whose `ingestion` health tells of. Raises StartupError kinds, EngineUnavailable."""
     async with AsyncExitStack() as stack:
-        adapters = await open_adapters(settings, stack, is_reader=True)
+        adapters = await open_adapters(settings, stack, embedder, is_reader=True)
         needs = Dependencies.of(settings, adapters.llms, is_reindexing=False)
         tracer = await _open_tracer(settings, stack)
         work = _Work(adapters, needs, tracer)
