@@ -48,8 +48,8 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         validation_alias="RAGSTONE_WORKERS",
-        description="Processes of `ragstone serve` that answer requests. One answers as fast as one core can; each further "
-        "one takes about 140 MB.",
+        description="Processes of `ragstone serve` that answer requests: one for every two cores, which one keeps busy. Each "
+        "further one takes about 130 MB.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
