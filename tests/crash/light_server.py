@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from ragstone.bootstrap import Container, build_container
-from ragstone.cli.serve import serve_container
+from ragstone.cli.serve import bound_socket, serve_container
 from ragstone.config.settings import load_settings
 from ragstone.core import crash
 from ragstone.core.logs import configure_logging
@@ -67,7 +67,8 @@ async def _serve(data_dir: Path, embedding: Embedding) -> None:
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGUSR1, lambda: checks.add(asyncio.create_task(_check(container)))
         )
-        await serve_container(settings, container)
+        with bound_socket(settings) as taken:
+            await serve_container(settings, container, taken)
 
 
 async def _check(container: Container) -> None:

@@ -211,7 +211,8 @@ async def readiness(url: str) -> int:
 async def serving(settings: Settings) -> AsyncIterator[str]:
     """`ragstone serve` in this process, with one document; the block ends it by a signal."""
     async with build_container(settings, embedder=HashingEmbedder(dimension=64)) as container:
-        ending = asyncio.create_task(serve.serve_container(settings, container))
+        taken = serve.bound_socket(settings)
+        ending = asyncio.create_task(serve.serve_container(settings, container, taken))
         try:
             url = await _announced(settings.data_dir)
             async with httpx2.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
@@ -279,7 +280,7 @@ class TestSigterm:
                 ended = await streams.ends()
 
             for events in ended:
-                assert [kind for kind, _ in events if kind in ("done", "error")] == ["error"]
+                assert [kind for kind, _ in events if kind in ("done", "error", "metadata")] == ["metadata", "error"]
                 error = events[-1][1]
                 assert (error["code"], error["retryable"]) == ("unavailable", True)
                 assert error["request_id"] == events[0][1]["request_id"]

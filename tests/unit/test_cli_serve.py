@@ -14,6 +14,7 @@ import pytest
 from ragstone import vector_opening
 from ragstone.cli.serve import Server, run_server, tell_receivers
 from ragstone.config.settings import load_settings, setting_names
+from ragstone.middleware.draining import OpenRequests
 from ragstone.storage.data_directory import owner_of
 from tests.waiting import until
 
@@ -104,7 +105,7 @@ def test_a_first_signal_ends_in_order_and_a_second_does_not_wait() -> None:
     import uvicorn
 
     config = uvicorn.Config("unused:app", log_config=None)
-    server = Server(config, Container(), receivers_told="")  # type: ignore[arg-type]
+    server = Server(config, Container(), requests=OpenRequests(), told="")  # type: ignore[arg-type]
 
     server.handle_exit(signal.SIGTERM, None)
     assert (server.should_exit, server.force_exit, Container.health.is_stopping) == (True, False, True)

@@ -35,9 +35,16 @@ async def get_tenant() -> str:
     return DEFAULT_TENANT
 
 
+async def get_principal(request: Request) -> str | None:
+    """The label of the caller's key; None on an open path without one."""
+    principal: str | None = getattr(request.state, "principal", None)
+    return principal
+
+
 Services = Annotated[Container, Depends(get_container)]
 Clock = Annotated[Stopwatch, Depends(get_stopwatch)]
 RequestId = Annotated[str, Depends(get_request_id)]
+Principal = Annotated[str | None, Depends(get_principal)]
 Tenant = Annotated[str, Depends(get_tenant)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 IdempotencyHeader = Annotated[

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
@@ -31,6 +30,9 @@ from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
 from ragstone.core.logs import configure_logging
+from ragstone.middleware.auth import OPEN_PATHS, AuthMiddleware
+from ragstone.middleware.cors import CorsMiddleware
+from ragstone.middleware.draining import DrainingMiddleware, OpenRequests
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
@@ -72,6 +74,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.container = container
+    app.state.open_requests = OpenRequests()
     app.state.registry = CollectorRegistry()
     app.state.registry.register(DependencyCollector(lambda: app.state.container.dependencies))
     install_error_handlers(app)
@@ -121,16 +124,20 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings.max_upload_bytes)
     )
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Server-Timing"],
-        )
     app.add_middleware(
-        TrustMiddleware, allowed_hosts=settings.allowed_hosts, cors_origins=settings.cors_origins
+        DrainingMiddleware,
+        requests=app.state.open_requests,
+        is_stopping=lambda: app.state.container.health.is_stopping,
+        always_answered=OPEN_PATHS | {"/metrics"},
+    )
+    app.add_middleware(AuthMiddleware, keys=lambda: app.state.container.keys)
+    if settings.cors_origins:
+        app.add_middleware(CorsMiddleware, origins=settings.cors_origins)
+    app.add_middleware(
+        TrustMiddleware,
+        allowed_hosts=settings.allowed_hosts,
+        cors_origins=settings.cors_origins,
+        are_keys_required=lambda: app.state.container.keys.are_required,
     )
     app.add_middleware(LoggingMiddleware, log_requests=settings.log_requests)
     app.add_middleware(MetricsMiddleware, metrics=RequestMetrics(app.state.registry))

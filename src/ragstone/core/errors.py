@@ -4,7 +4,7 @@ RagstoneError
 ├── InternalError
 ├── InvalidRequest ── InvalidFilter, InvalidCursor, BackupFolderRefused
 ├── MalformedBody, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
-├── ForbiddenHost, ForbiddenOrigin
+├── Unauthorized, ForbiddenHost, ForbiddenOrigin
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty, BackupRunning
 ├── Unavailable ── EngineUnavailable, EmbedderUnavailable, BackupFailed
@@ -151,6 +151,13 @@ class BackupRunning(Conflict):
     """Another backup is being made, or this folder is being read or written."""
 
     code = "backup_running"
+
+
+class Unauthorized(RagstoneError):
+    """The request carries no API key, or none that is known."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class ForbiddenHost(RagstoneError):

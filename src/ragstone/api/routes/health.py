@@ -5,23 +5,24 @@ from dataclasses import asdict
 from fastapi import APIRouter, Response
 
 from ragstone import __version__
-from ragstone.api.deps import Services
+from ragstone.api.deps import Principal, Services
 from ragstone.api.schemas.health import HealthReply, LiveReply, ReadyReply
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", summary="Health of all parts")
-async def health(services: Services) -> HealthReply:
-    """Always 200: the status is in the body."""
+@router.get("/health", response_model_exclude_none=True, summary="Health of all parts")
+async def health(services: Services, principal: Principal) -> HealthReply:
+    """Always 200: the status is in the body. `components` are for callers with a key, where keys are needed."""
     found = await services.health.check()
+    components = {name: asdict(part) for name, part in found.components.items()}
     return HealthReply.model_validate(
         {
             "status": found.status,
             "qdrant_connected": found.components["vector_store"].healthy,
             "uptime": round(found.uptime_s, 3),
             "api_version": __version__,
-            "components": {name: asdict(part) for name, part in found.components.items()},
+            "components": None if principal is None else components,
         }
     )
 
