@@ -8,14 +8,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import bombs, figures, parsing, serving, sizes, starting, streams
+from bench import bombs, figures, outage, overload, parsing, serving, sizes, starting, streams
 from bench.load import run_on_uvloop
 from bench.report import Report
 from bench.stream_cost import measure_cost
 from bench.stream_growth import measure_growth
 from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "parsing", "bombs", "ingest", "load", "busy", "sizes", "streams")
+EXPERIMENTS = ("start", "parsing", "bombs", "ingest", "load", "busy", "sizes", "streams", "overload", "outage")
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
@@ -50,6 +50,12 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
         report.add(figures.table("Size", await sizes.measure()))
     if "streams" in only:
         await _stream(report, FULL_STREAMS if is_full else streams.Plan())
+    if "overload" in only:
+        plan_of_crowd = overload.FULL if is_full else overload.Plan()
+        report.add(figures.table("Overload", await overload.measure(plan_of_crowd), overload.NOTES))
+    if "outage" in only:
+        plan_of_outage = outage.FULL if is_full else outage.Plan()
+        report.add(figures.table("A model that is down", await outage.measure(plan_of_outage), outage.NOTES))
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from ragstone import vector_opening
 from ragstone.cli.serve import Server, run_server, tell_receivers
 from ragstone.config.settings import load_settings, setting_names
-from ragstone.middleware.draining import OpenRequests
+from ragstone.middleware.admission import OpenRequests
 from ragstone.storage.data_directory import owner_of
 from tests.waiting import until
 

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from ragstone.api.schemas.error import ErrorReply
 from ragstone.core.errors import (
+    BodyTimeout,
     InvalidRequest,
     MalformedBody,
     MethodNotAllowed,
@@ -24,6 +25,7 @@ MAX_DETAIL_TEXT = 200
 _BY_STATUS: dict[int, tuple[type[RagstoneError], str]] = {
     400: (MalformedBody, "the body cannot be parsed"),
     404: (RouteNotFound, "there is no such path"),
+    408: (BodyTimeout, "the body took too long to arrive"),
     405: (MethodNotAllowed, "this path does not know this method"),
     413: (PayloadTooLarge, "the body is larger than is accepted here"),
     415: (UnsupportedMediaType, "this content type is not accepted here"),
@@ -45,8 +47,10 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _MEANINGS = {
     400: "The body cannot be parsed.",
+    401: "An API key is needed, or it is not known.",
     403: "This Host or Origin may not call.",
     404: "Missing, or not yours.",
+    408: "The body took too long to arrive.",
     409: "The state does not allow it.",
     413: "The body is too large.",
     415: "The type is not supported.",

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 from starlette.types import Scope
 
 from ragstone import __version__
 from ragstone.api.errors import install_error_handlers
+from ragstone.api.openapi import complete_openapi
 from ragstone.api.reference import HEADERS, render_reference
 from ragstone.api.routes import (
     admin,
@@ -29,10 +29,11 @@ from ragstone.api.schemas.documents import JobEvent, TextContent, TextUpload
 from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
+from ragstone.core.errors import RagstoneError, Unavailable
 from ragstone.core.logs import configure_logging
 from ragstone.middleware.auth import OPEN_PATHS, AuthMiddleware
 from ragstone.middleware.cors import CorsMiddleware
-from ragstone.middleware.draining import DrainingMiddleware, OpenRequests
+from ragstone.middleware.admission import AdmissionMiddleware, OpenRequests, stopping
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
@@ -40,6 +41,9 @@ from ragstone.middleware.trust import TrustMiddleware
 
 QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
 JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may have
+MAX_REQUESTS = 4_000  # of all kinds at once, open streams included
+QUESTIONS = frozenset({"/query", "/search"})
+PROBES = OPEN_PATHS | {"/metrics"}
 
 DESCRIPTION = """
 A RAG API you can trust with your documents: upload documents, ask questions, and get answers in which every claim
@@ -92,7 +96,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     ):
         app.include_router(router)
     _add_middleware(app, settings)
-    _publish_schemas(app, TextUpload, TextContent, JobEvent, *STREAM_EVENTS)
+    complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS))
     _add_reference(app)
     return app
 
@@ -125,10 +129,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings.max_upload_bytes)
     )
     app.add_middleware(
-        DrainingMiddleware,
-        requests=app.state.open_requests,
-        is_stopping=lambda: app.state.container.health.is_stopping,
-        always_answered=OPEN_PATHS | {"/metrics"},
+        AdmissionMiddleware, requests=app.state.open_requests, objection=lambda scope: _objection(app, scope)
     )
     app.add_middleware(AuthMiddleware, keys=lambda: app.state.container.keys)
     if settings.cors_origins:
@@ -143,6 +144,18 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(MetricsMiddleware, metrics=RequestMetrics(app.state.registry))
 
 
+def _objection(app: FastAPI, scope: Scope) -> RagstoneError | None:
+    """What a request is told that is not even begun."""
+    container: Container = app.state.container
+    if scope["path"] in PROBES:
+        return None
+    if container.health.is_stopping:
+        return stopping()
+    if app.state.open_requests.count >= MAX_REQUESTS:
+        return Unavailable(f"{MAX_REQUESTS} requests are being answered; try again in a moment")
+    return container.query.refusal if scope["path"] in QUESTIONS else None
+
+
 def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
     if scope["path"] != "/documents":
         return QUESTION_BYTES
@@ -151,19 +164,3 @@ def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
         for name, value in scope["headers"]
     )
     return max_upload_bytes if is_form else min(JSON_UPLOAD_BYTES, max_upload_bytes)
-
-
-def _publish_schemas(app: FastAPI, *models: type[BaseModel]) -> None:
-    """Bodies that routes read or write themselves are added to the document by hand."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make()
-        schemas = document["components"]["schemas"]
-        for model in models:
-            schemas.setdefault(
-                model.__name__, model.model_json_schema(ref_template="#/components/schemas/{model}")
-            ).pop("$defs", None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -14,11 +14,12 @@ import uvicorn
 from ragstone.api.main import create_app
 from ragstone.auth.local_key import local_key_path
 from ragstone.bootstrap import Container, build_container
+from ragstone.cli.connections import Acceptor, PatientProtocol
 from ragstone.config.settings import OPENAI, Settings
 from ragstone.core.errors import StartupError
 from ragstone.core.hosts import is_loopback
 from ragstone.core.logs import configure_logging
-from ragstone.middleware.draining import OpenRequests
+from ragstone.middleware.admission import OpenRequests
 
 BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
 DRAIN_S = 29.5  # open requests may take so long to end after SIGTERM
@@ -40,12 +41,15 @@ class Server(uvicorn.Server):
         self._requests = requests
         self._told = told
         self._lingers = False
+        self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Announce the address once it is bound."""
         await super().startup(sockets)
         if self.should_exit:
             return
+        assert sockets is not None
+        self._acceptor = Acceptor(sockets[0], self._new_protocol)
         address, port = self.servers[0].sockets[0].getsockname()[:2]
         host = ANYWHERE.get(address, address)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -66,7 +70,12 @@ class Server(uvicorn.Server):
         linger_until = time.monotonic() + (LINGER_S if self._lingers else 0.0)
         while (self._requests.count or time.monotonic() < linger_until) and not self.force_exit:
             await asyncio.sleep(POLL_S)
+        if self._acceptor is not None:
+            self._acceptor.close()
         await super().shutdown(sockets)
+
+    def _new_protocol(self) -> PatientProtocol:
+        return PatientProtocol(self.config, self.server_state, self.lifespan.state)
 
 
 async def run_server(settings: Settings, *, reindex: bool = False) -> None:
@@ -82,7 +91,7 @@ async def serve_container(settings: Settings, container: Container, taken: socke
     app = create_app(settings, container)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=PatientProtocol,
         log_config=None,
         server_header=False,
         date_header=False,

@@ -3,7 +3,7 @@
 RagstoneError
 ├── InternalError
 ├── InvalidRequest ── InvalidFilter, InvalidCursor, BackupFolderRefused
-├── MalformedBody, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+├── MalformedBody, BodyTimeout, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 ├── Unauthorized, ForbiddenHost, ForbiddenOrigin
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty, BackupRunning
@@ -59,6 +59,14 @@ class MalformedBody(RagstoneError):
 
     code = "malformed_body"
     status = 400
+
+
+class BodyTimeout(RagstoneError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+    status = 408
+    retryable = True
 
 
 class InvalidFilter(InvalidRequest):

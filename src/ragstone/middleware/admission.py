@@ -1,13 +1,13 @@
-"""A server on its way out: what it has begun is finished in time, what comes new is sent away."""
+"""Which requests are begun at all, and until when those that are must have ended where the server stops."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ragstone.core.errors import Unavailable
+from ragstone.core.errors import RagstoneError, Unavailable
 from ragstone.middleware.errors import refuse
 
 BACK_IN_S = 5.0  # a restart takes about three seconds
@@ -24,6 +24,11 @@ class OpenRequests:
     def count(self) -> int:
         """How many there are."""
         return len(self._limits)
+
+    @property
+    def are_ending(self) -> bool:
+        """Whether the server is on its way out."""
+        return self._end_at is not None
 
     def end_within(self, seconds: float) -> None:
         """Whatever goes on for longer from now is cancelled."""
@@ -42,28 +47,27 @@ class OpenRequests:
             self._limits.discard(limit)
 
 
-class DrainingMiddleware:
-    """503 for what arrives once the server stops, but for probes; 503 as well for what it could not end in time."""
+class AdmissionMiddleware:
+    """Refuses what `objection` objects to before a byte of its body is read: that is all that a flood costs. 503 as
+    well for what a stopping server could not end in time."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
         requests: OpenRequests,
-        is_stopping: Callable[[], bool],
-        always_answered: Collection[str],
+        objection: Callable[[Scope], RagstoneError | None],
     ):
         self._app = app
         self._requests = requests
-        self._is_stopping = is_stopping
-        self._always_answered = always_answered
+        self._objection = objection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in self._always_answered:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._is_stopping():
-            await refuse(scope, receive, _closing(send), _stopping())
+        elif (error := self._objection(scope)) is not None:
+            await refuse(scope, receive, _closing(send) if self._requests.are_ending else send, error)
         else:
             await self._serve(scope, receive, send)
 
@@ -84,10 +88,11 @@ class DrainingMiddleware:
         except TimeoutError:
             if not limit.expired() or has_begun:
                 raise
-            await refuse(scope, receive, _closing(send), _stopping())
+            await refuse(scope, receive, _closing(send), stopping())
 
 
-def _stopping() -> Unavailable:
+def stopping() -> Unavailable:
+    """What is said to whoever comes too late."""
     return Unavailable("the server is stopping; ask again in a moment", retry_after_s=BACK_IN_S)
 
 
