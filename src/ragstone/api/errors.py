@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from ragstone.api.schemas.error import ErrorReply
 from ragstone.core.errors import (
@@ -19,6 +20,7 @@ from ragstone.core.errors import (
     UnsupportedMediaType,
 )
 from ragstone.middleware.errors import MAX_DETAILS, error_response
+from ragstone.middleware.metrics import METHODS
 
 MAX_DETAIL_TEXT = 200
 
@@ -85,7 +87,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind, message = _BY_STATUS.get(error.status_code, (InvalidRequest, "the request is not valid"))
     response = error_response(kind(message), request.state.request_id)
     response.headers.update(error.headers or {})
+    if kind is MethodNotAllowed:
+        response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """All that the path knows; the router names those of the first route that it finds."""
+    scopes = {method: {**request.scope, "method": method} for method in sorted(METHODS)}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _client_left(request: Request, error: Exception) -> Response:

@@ -96,7 +96,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     ):
         app.include_router(router)
     _add_middleware(app, settings)
-    complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS))
+    complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS.values()))
     _add_reference(app)
     return app
 
