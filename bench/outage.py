@@ -92,7 +92,9 @@ async def _measure(
         ),
         Figure("degraded answers", len(down.whole) - sum(is_whole for _, is_whole in down.whole)),
         Figure("errors", errors := down.errors + up.errors, target="0", is_met=errors == 0),
-        Figure("normal after, s", normal_s, target=f"≤ {NORMAL_LIMIT_S:g}", is_met=normal_s <= NORMAL_LIMIT_S),
+        Figure(
+            "normal after, s", normal_s, target=f"≤ {NORMAL_LIMIT_S:g}", is_met=normal_s <= NORMAL_LIMIT_S
+        ),
     ]
 
 

@@ -15,7 +15,18 @@ from bench.stream_cost import measure_cost
 from bench.stream_growth import measure_growth
 from bench.stream_servers import serving as serving_streams
 
-EXPERIMENTS = ("start", "parsing", "bombs", "ingest", "load", "busy", "sizes", "streams", "overload", "outage")
+EXPERIMENTS = (
+    "start",
+    "parsing",
+    "bombs",
+    "ingest",
+    "load",
+    "busy",
+    "sizes",
+    "streams",
+    "overload",
+    "outage",
+)
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (

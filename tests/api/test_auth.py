@@ -64,7 +64,9 @@ class _WithKeys:
 
 
 async def ask(app: FastAPI, method: str, path: str, *headers: tuple[str, str]) -> Reply:
-    return await call(app, method, path, headers=[HOST, JSON, *headers], body=[b"{}"], server=("10.0.0.7", 80))
+    return await call(
+        app, method, path, headers=[HOST, JSON, *headers], body=[b"{}"], server=("10.0.0.7", 80)
+    )
 
 
 class TestMatrix:
@@ -100,8 +102,24 @@ class TestMatrix:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/documents/", "//documents", "/./documents", "/health/../documents", "/docs/../documents", "/nope", "/"),
-        *("/health/", "/HEALTH", "/documents;/health", "/openapi.json/", "/metrics", "/redoc", "/health/live/x"),
+        *(
+            "/documents/",
+            "//documents",
+            "/./documents",
+            "/health/../documents",
+            "/docs/../documents",
+            "/nope",
+            "/",
+        ),
+        *(
+            "/health/",
+            "/HEALTH",
+            "/documents;/health",
+            "/openapi.json/",
+            "/metrics",
+            "/redoc",
+            "/health/live/x",
+        ),
     ],
 )
 async def test_no_other_spelling_of_a_path_is_open(guarded: FastAPI, container: Container, path: str) -> None:
@@ -128,14 +146,19 @@ class TestSites:
 
     PAGE = ("origin", "https://app.example")
 
-    async def test_another_sites_page_without_a_key_gets_nothing(self, guarded: FastAPI, container: Container) -> None:
+    async def test_another_sites_page_without_a_key_gets_nothing(
+        self, guarded: FastAPI, container: Container
+    ) -> None:
         reply = await ask(guarded, "POST", "/documents", ("origin", "https://evil.example"))
 
         assert reply.status == 401
         assert "access-control-allow-origin" not in reply.headers
 
     async def test_a_preflight_needs_no_key(self, guarded: FastAPI, container: Container) -> None:
-        asked = ("access-control-request-method", "PATCH"), ("access-control-request-headers", "authorization")
+        asked = ("access-control-request-method", "PATCH"), (
+            "access-control-request-headers",
+            "authorization",
+        )
         reply = await ask(guarded, "OPTIONS", "/documents/1", self.PAGE, *asked)
 
         assert reply.status == 200
@@ -174,7 +197,9 @@ class TestPrincipal:
                 await ask(guarded, "GET", "/documents", *headers)
 
         assert caplog.records
-        assert not [record for record in caplog.records if KEY in str(vars(record)) or OTHER in str(vars(record))]
+        assert not [
+            record for record in caplog.records if KEY in str(vars(record)) or OTHER in str(vars(record))
+        ]
 
 
 async def _principal(keys: ApiKeys, *headers: tuple[str, str], path: str = "/documents") -> object:

@@ -35,8 +35,22 @@ class TestSettings:
     @pytest.mark.parametrize(
         "text",
         [
-            *("changeme", "web:changeme", "web:short123", "web:", "web:0123456789abcde", "web:change-me-change-me"),
-            *(f"local:{KEY}", f":{KEY}", f"a b:{KEY}", f"{'x' * 65}:{KEY}", f"web:{KEY} {KEY}", f"web:{KEY}é"),
+            *(
+                "changeme",
+                "web:changeme",
+                "web:short123",
+                "web:",
+                "web:0123456789abcde",
+                "web:change-me-change-me",
+            ),
+            *(
+                f"local:{KEY}",
+                f":{KEY}",
+                f"a b:{KEY}",
+                f"{'x' * 65}:{KEY}",
+                f"web:{KEY} {KEY}",
+                f"web:{KEY}é",
+            ),
             *(f"web:{KEY},web:{OTHER}", f"web:{KEY},app:{KEY}"),
         ],
     )
@@ -78,7 +92,9 @@ class TestApiKeys:
 
 
 class TestLocalKey:
-    def test_it_is_made_once_for_its_owner_alone(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_it_is_made_once_for_its_owner_alone(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         key = ensure_local_key(tmp_path)
 
         assert len(key) >= 40
@@ -113,5 +129,3 @@ class TestLocalKey:
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(StartupError, match="no API key can be written"):
             ensure_local_key(tmp_path / "nowhere")
-
-

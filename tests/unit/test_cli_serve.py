@@ -56,7 +56,9 @@ async def test_it_announces_its_address_serves_and_ends_on_sigterm(
     url = await announced(data_dir)
     async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
         assert (await http.get("/health/live")).json() == {"status": "alive"}
-    os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        assert (await http.get("/health/ready")).status_code == 503
     await serving
 
     greeting = f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine."

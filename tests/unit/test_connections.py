@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from ragstone.cli import connections
 from ragstone.cli.connections import Acceptor, PatientProtocol
+from tests.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMIT_S = 0.2
@@ -32,11 +33,14 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     config = uvicorn.Config(echo, http=PatientProtocol, log_config=None, lifespan="off", port=0)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: _has_started(server))
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await serving
+
+
+async def _has_started(server: uvicorn.Server) -> bool:
+    return server.started
 
 
 @asynccontextmanager

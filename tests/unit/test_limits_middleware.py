@@ -93,7 +93,9 @@ async def test_two_content_encodings_are_refused_in_any_order(app: ASGIApp) -> N
 class TestTime:
     """A body that trickles in keeps a place from others."""
 
-    async def ask(self, pauses_s: Sequence[float], *, piece: bytes = b"x") -> tuple[int, dict[str, Any], float]:
+    async def ask(
+        self, pauses_s: Sequence[float], *, piece: bytes = b"x"
+    ) -> tuple[int, dict[str, Any], float]:
         """Status, headers and seconds of a reply to a body whose pieces come after these pauses."""
         pieces, sent, started = iter(enumerate(pauses_s, start=1)), list[Message](), time.monotonic()
 

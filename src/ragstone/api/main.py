@@ -31,9 +31,9 @@ from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
 from ragstone.core.errors import RagstoneError, Unavailable
 from ragstone.core.logs import configure_logging
+from ragstone.middleware.admission import AdmissionMiddleware, OpenRequests, stopping
 from ragstone.middleware.auth import OPEN_PATHS, AuthMiddleware
 from ragstone.middleware.cors import CorsMiddleware
-from ragstone.middleware.admission import AdmissionMiddleware, OpenRequests, stopping
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics

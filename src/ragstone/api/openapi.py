@@ -11,7 +11,12 @@ from ragstone.middleware.auth import KEY_HEADER, OPEN_PATHS
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
-    "header": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same, as a header of its own."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "The same, as a header of its own.",
+    },
 }
 NEEDED: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}]
 OF_ALL = error_responses(401, 403, 503)  # of every path that needs a key

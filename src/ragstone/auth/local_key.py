@@ -39,7 +39,9 @@ def ensure_local_key(folder: Path) -> str:
         raise StartupError(f"no API key can be written to {path}: {error.strerror}") from error
     key = find_local_key(folder)
     if key is None:
-        raise StartupError(f"the API key in {path} cannot be read; remove the file, and a start makes a new one")
+        raise StartupError(
+            f"the API key in {path} cannot be read; remove the file, and a start makes a new one"
+        )
     return key
 
 

@@ -80,10 +80,8 @@ class Acceptor:
                 connection, _ = self._socket.accept()
             except OSError:  # nobody waits, or has left already, or there is no descriptor: the loop says so
                 return
-            connection.setblocking(False)
+            connection.settimeout(0)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = self._loop.create_task(
-                self._loop.connect_accepted_socket(self._new_protocol, connection)
-            )
+            task = self._loop.create_task(self._loop.connect_accepted_socket(self._new_protocol, connection))
             self._starting.add(task)
             task.add_done_callback(self._starting.discard)

@@ -33,9 +33,7 @@ class Server(uvicorn.Server):
     """uvicorn, telling the data directory its address, and readiness that it is on its way out. It goes on listening
     until what it has begun is finished."""
 
-    def __init__(
-        self, config: uvicorn.Config, container: Container, *, requests: OpenRequests, told: str
-    ):
+    def __init__(self, config: uvicorn.Config, container: Container, *, requests: OpenRequests, told: str):
         super().__init__(config)
         self._container = container
         self._requests = requests

@@ -30,9 +30,7 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
 def error_response(error: RagstoneError, request_id: str | None) -> Response:
     """Status, body and headers of a failure."""
     body = json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(
-        body, status_code=error.status, headers=_headers(error), media_type="application/json"
-    )
+    return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 
 
 def _headers(error: RagstoneError) -> dict[str, str]:

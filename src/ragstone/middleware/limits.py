@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ragstone.core.errors import BodyTimeout, PayloadTooLarge, UnsupportedMediaType
 from ragstone.middleware.errors import refuse
 
-
 LONGEST_PAUSE_S = 30.0  # between two pieces of a body
 PATIENCE_S = 60.0  # after that a body must have come at LEAST_RATE on the whole
 LEAST_RATE = 1_000  # bytes a second: a hundred times slower than a telephone line is no upload

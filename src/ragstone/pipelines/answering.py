@@ -223,6 +223,7 @@ class BegunAnswer:
             self.finish_reason, verdict.grounded, verdict.unsupported, abstained, self.reason, self.degraded
         )
 
+
 def timings_of(stopwatch: Stopwatch, request_id: str, usage: Usage) -> Timings:
     """What comes before the last event; the stopwatch stops."""
     stages = {**STAGES, **stopwatch.stop()}

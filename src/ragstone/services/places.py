@@ -45,7 +45,8 @@ class Places:
     @asynccontextmanager
     async def taken(self, deadline: Deadline, stopwatch: Stopwatch) -> AsyncIterator["Place"]:
         """A place, given back at the end of the block if not before; a wait for it is the stage `queue`. Raises
-        Unavailable where there is no room, or the line is longer than the deadline allows, DeadlineExceeded."""
+        Unavailable where there is no room, or the line is longer than the deadline allows, DeadlineExceeded.
+        """
         if self.is_full or self._expected_wait_s > deadline.remaining_s:
             raise self.refusal()
         self._count += 1

@@ -36,7 +36,9 @@ VersionQuery = Annotated[
 MAX_FILTER_TEXT = 65_536
 
 # Many files are answered with an item each, also where none of them was accepted.
-_ITEMS = {"anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (ErrorReply, UploadManyReply)]}
+_ITEMS = {
+    "anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (ErrorReply, UploadManyReply)]
+}
 MANY_ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": reply["description"], "content": {"application/json": {"schema": _ITEMS}}}
     for status, reply in error_responses(400, 404, 409, 413, 415, 422, 429, 503).items()
@@ -48,7 +50,10 @@ MANY_ERRORS: dict[int | str, dict[str, Any]] = {
     status_code=202,
     response_model=UploadReply | UploadManyReply,
     responses={
-        200: {"model": UploadReply, "description": "Nothing is to do: the document is already here."},
+        200: {
+            "model": UploadReply | UploadManyReply,
+            "description": "Nothing is to do: the document is already here.",
+        },
         **MANY_ERRORS,
     },
     openapi_extra={"requestBody": OPENAPI_BODY},

@@ -59,7 +59,10 @@ def _moment(value: object) -> datetime:
 
 Moment = Annotated[
     datetime,
-    BeforeValidator(_moment, json_schema_input_type=Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]),
+    BeforeValidator(
+        _moment,
+        json_schema_input_type=Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})],
+    ),
 ]
 """A time in a request."""
 
