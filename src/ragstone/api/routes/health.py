@@ -43,7 +43,9 @@ async def live() -> LiveReply:
 async def ready(services: Services, response: Response) -> ReadyReply:
     """503 while a required part is down or the server is stopping."""
     found = await services.health.check()
-    response.status_code = 200 if found.is_ready else 503
+    if not found.is_ready:
+        response.status_code = 503
+        response.headers["Retry-After"] = "1"
     return ReadyReply.model_validate(
         {
             "status": "ready" if found.is_ready else "not_ready",
