@@ -37,6 +37,11 @@ class Connection:
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a whole request; status and body of the reply."""
+        head, body = await self.exchange_whole(request)
+        return int(head[9:12]), body
+
+    async def exchange_whole(self, request: bytes) -> tuple[bytes, bytes]:
+        """The same, with all of the reply's head."""
         if self._streams is None or self._streams[0].at_eof():
             await self.open()
         assert self._streams is not None
@@ -44,7 +49,7 @@ class Connection:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = _content_length(head)
-        return int(head[9:12]), await reader.readexactly(length) if length else b""
+        return head, await reader.readexactly(length) if length else b""
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send JSON, get JSON. Raises UnexpectedStatus for 400 and above."""

@@ -8,7 +8,19 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import bombs, figures, liveness, middleware, parsing, serving, sizes, starting, streams
+from bench import (
+    bombs,
+    figures,
+    liveness,
+    middleware,
+    outage,
+    overload,
+    parsing,
+    serving,
+    sizes,
+    starting,
+    streams,
+)
 from bench.load import run_on_uvloop
 from bench.report import Report
 from bench.stream_cost import measure_cost
@@ -26,6 +38,8 @@ EXPERIMENTS = (
     "sizes",
     "streams",
     "liveness",
+    "overload",
+    "outage",
 )
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
@@ -66,6 +80,12 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
     if "liveness" in only:
         async with serving_streams(plan.busy_documents) as servers:
             report.add(figures.table("A 50 MB PDF and 100 streams at once", await liveness.measure(servers)))
+    if "overload" in only:
+        plan_of_crowd = overload.FULL if is_full else overload.Plan()
+        report.add(figures.table("Overload", await overload.measure(plan_of_crowd), overload.NOTES))
+    if "outage" in only:
+        plan_of_outage = outage.FULL if is_full else outage.Plan()
+        report.add(figures.table("A model that is down", await outage.measure(plan_of_outage), outage.NOTES))
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ragstone.auth.keys import LOCAL, ApiKeys
+from ragstone.auth.local_key import ensure_local_key
 from ragstone.config.settings import Settings
 from ragstone.core.counts import IngestCounts
 from ragstone.core.errors import InvalidSetting
@@ -107,6 +109,8 @@ class Container:
     """Everything that a front door (HTTP, CLI) may call."""
 
     directory: DataDirectory
+    keys: ApiKeys
+    """Who may call."""
     manifest: Manifest
     documents: DocumentService
     collections: CollectionService
@@ -283,6 +287,7 @@ def _assemble(
     manifest, blobs = adapters.manifest, adapters.blobs
     return Container(
         directory=directory,
+        keys=_api_keys(settings, directory),
         manifest=manifest,
         documents=DocumentService(manifest, blobs, store, work.queue, work.purger, detect=detect),
         collections=CollectionService(manifest, work.purger),
@@ -299,6 +304,14 @@ def _assemble(
         dependencies=needs.all(),
         repaired=repaired,
     )
+
+
+def _api_keys(settings: Settings, directory: DataDirectory) -> ApiKeys:
+    """Where keys are needed, that of the data directory is one, so that commands on this machine always have one."""
+    if not settings.needs_keys:
+        return ApiKeys({})
+    configured = {each.label: each.key.get_secret_value() for each in settings.api_keys}
+    return ApiKeys({**configured, LOCAL: ensure_local_key(directory.path)})
 
 
 class _Work:

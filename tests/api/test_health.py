@@ -41,6 +41,7 @@ async def test_a_server_on_its_way_out_is_alive_but_not_ready(api: Api, containe
     try:
         response = await api.http.get("/health/ready")
         assert (response.status_code, response.json()["status"]) == (503, "not_ready")
+        assert response.headers["retry-after"] == "1"
         assert (await api.get("/health"))["status"] == "unhealthy"
         assert await api.get("/health/live") == {"status": "alive"}
     finally:

@@ -118,8 +118,11 @@ def test_every_reply_has_a_model(document: dict[str, Any]) -> None:
 def test_the_events_of_a_stream_are_described(document: dict[str, Any]) -> None:
     content = document["paths"]["/query"]["post"]["responses"]["200"]["content"]
 
-    events = {choice["$ref"].rpartition("/")[2] for choice in content["text/event-stream"]["schema"]["oneOf"]}
-    assert events == {event.__name__ for event in STREAM_EVENTS}
+    events = {
+        choice["properties"]["event"]["const"]: choice["properties"]["data"]["contentSchema"]["$ref"]
+        for choice in content["text/event-stream"]["schema"]["oneOf"]
+    }
+    assert events == {name: f"#/components/schemas/{event.__name__}" for name, event in STREAM_EVENTS.items()}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -166,7 +169,9 @@ def test_nothing_of_pythons_own_error_shape_is_left(document: dict[str, Any]) ->
 
 def test_types_are_those_of_json_schema(document: dict[str, Any]) -> None:
     known = {"object", "array", "string", "integer", "number", "boolean", "null"}
-    types = {node["type"] for node in nodes(document["components"]) if isinstance(node.get("type"), str)}
+    types = {
+        node["type"] for node in nodes(document["components"]["schemas"]) if isinstance(node.get("type"), str)
+    }
 
     assert types <= known
 

@@ -253,7 +253,7 @@ class TestManyFiles:
     async def test_at_most_a_hundred(self, api: Api) -> None:
         parts = [("files", (f"{number}.txt", b"x")) for number in range(101)]
 
-        await api.refused("POST", "/documents", 400, files=parts)
+        await api.refused("POST", "/documents", 422, files=parts)
 
 
 class TestRefusals:

@@ -17,7 +17,8 @@ from pathlib import Path
 import uvloop
 
 from ragstone.bootstrap import Container, build_container
-from ragstone.cli.serve import serve_container
+from ragstone.cli import serve as serving
+from ragstone.cli.address import bind
 from ragstone.config.settings import load_settings
 from ragstone.core import crash
 from ragstone.core.logs import configure_logging
@@ -59,6 +60,7 @@ def serve(data_dir: Path, crash_at: str | None, embedding: Embedding, log: Conne
 
 async def _serve(data_dir: Path, embedding: Embedding) -> None:
     switching.FLUSH_EVERY_S = 0.05
+    serving.LINGER_S = 0.0
     settings = load_settings(data_dir=data_dir, port=0)
     configure_logging(level="WARNING", log_format="json")
     embedder = HashingEmbedder(embedding.dimension)
@@ -67,7 +69,8 @@ async def _serve(data_dir: Path, embedding: Embedding) -> None:
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGUSR1, lambda: checks.add(asyncio.create_task(_check(container)))
         )
-        await serve_container(settings, container)
+        with bind(settings) as taken:
+            await serving.serve_container(settings, container, taken)
 
 
 async def _check(container: Container) -> None:

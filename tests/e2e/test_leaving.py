@@ -22,6 +22,7 @@ import sse_starlette.sse
 from ragstone.api import sse
 from ragstone.bootstrap import build_container
 from ragstone.cli import serve
+from ragstone.cli.address import bind
 from ragstone.config.settings import Settings, load_settings
 from ragstone.services import switching
 from ragstone.storage.data_directory import owner_of
@@ -198,20 +199,12 @@ class Streams:
         return parse_events(lines)
 
 
-async def readiness(url: str) -> int:
-    """Its status; 0 once nobody listens."""
-    try:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
-            return (await http.get("/health/ready")).status_code
-    except httpx2.TransportError:
-        return 0
-
-
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[str]:
     """`ragstone serve` in this process, with one document; the block ends it by a signal."""
     async with build_container(settings, embedder=HashingEmbedder(dimension=64)) as container:
-        ending = asyncio.create_task(serve.serve_container(settings, container))
+        taken = bind(settings)
+        ending = asyncio.create_task(serve.serve_container(settings, container, taken))
         try:
             url = await _announced(settings.data_dir)
             async with httpx2.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
@@ -237,6 +230,10 @@ async def _announced(data_dir: Path) -> str:
     return url
 
 
+async def _is_asked(upstream: ScriptedUpstream) -> bool:
+    return bool(upstream.requests)
+
+
 @pytest.fixture
 def _watcher_of_this_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library looks out for a stopping server once a thread, in whichever loop an earlier test had."""
@@ -246,7 +243,7 @@ def _watcher_of_this_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_watcher_of_this_loop")
 class TestSigterm:
     async def test_open_streams_are_finished_and_nothing_new_begins(self, tmp_path: Path) -> None:
-        async with ScriptedUpstream(tokens_per_s=12) as upstream:
+        async with ScriptedUpstream(tokens_per_s=4) as upstream:
             model = {"OPENAI_BASE_URL": upstream.base_url, "OPENAI_MODEL": "scripted"}
             server = await asyncio.to_thread(Server, tmp_path / "data", folder=tmp_path, **model)
             async with httpx2.AsyncClient(base_url=server.url, timeout=60.0, trust_env=False) as http:
@@ -256,12 +253,34 @@ class TestSigterm:
 
             server.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.05)
-            seen = [await readiness(server.url) for _ in range(3)]
+            async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as http:
+                seen = [(await http.get("/health/ready")).status_code for _ in range(3)]
+                refused = await Api(http).call("POST", "/query", json={"query": QUESTION})
 
             assert {events[-1][0] for events in await streams.ends()} == {"done"}
             assert await asyncio.to_thread(server.wait) == 0
-            assert set(seen) <= {503, 0}
+            assert set(seen) == {503}
+            assert (refused.status_code, refused.headers["connection"]) == (503, "close")
+            assert refused.json()["error"]["code"] == "unavailable"
             assert not [line for line in server.lines if "Traceback" in line or '"error"' in line]
+
+    async def test_a_request_that_goes_on_too_long_is_told_when_to_come_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serve, "DRAIN_S", 0.3)
+        monkeypatch.setattr(switching, "FLUSH_EVERY_S", 0.0)
+        async with ScriptedUpstream() as upstream:
+            async with serving(settings_for(tmp_path, upstream, port=0)) as url:
+                upstream.script(Fault("hang_headers", times=0))
+                async with httpx2.AsyncClient(base_url=url, timeout=20.0, trust_env=False) as http:
+                    asking = asyncio.create_task(Api(http).call("POST", "/query", json={"query": QUESTION}))
+                    await within(10, lambda: _is_asked(upstream))
+
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    reply = await asking
+
+            assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+            assert reply.json()["error"]["code"] == "unavailable"
 
     async def test_a_stream_that_goes_on_too_long_is_told_why_it_ends(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -279,7 +298,10 @@ class TestSigterm:
                 ended = await streams.ends()
 
             for events in ended:
-                assert [kind for kind, _ in events if kind in ("done", "error")] == ["error"]
+                assert [kind for kind, _ in events if kind in ("done", "error", "metadata")] == [
+                    "metadata",
+                    "error",
+                ]
                 error = events[-1][1]
                 assert (error["code"], error["retryable"]) == ("unavailable", True)
                 assert error["request_id"] == events[0][1]["request_id"]

@@ -13,7 +13,7 @@ import pytest
 from ragstone.storage.data_directory import owner_of
 from ragstone.testing.upstream import ScriptedUpstream
 from tests.apiclient import Api
-from tests.e2e.test_leaving import AT_ONCE, POLICY, Streams, readiness
+from tests.e2e.test_leaving import AT_ONCE, POLICY, Streams
 from tests.servers import spawn
 from tests.waiting import until
 from tests.workers import Workers, all_gone, command_line, connected, family, has_both
@@ -25,6 +25,15 @@ RECOVERS_WITHIN_S = 60.0
 DIES_WITHIN_S = 10.0
 ENDS_WITHIN_S = 10.0
 LONG_TEXT = "\n\n".join(f"Paragraph {number} of a long text about markers." for number in range(3000))
+
+
+async def readiness(url: str) -> int:
+    """Its status; 0 once nobody listens."""
+    try:
+        async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+            return (await http.get("/health/ready")).status_code
+    except httpx2.TransportError:
+        return 0
 
 
 async def started(folder: Path, **environment: str) -> Workers:

@@ -301,13 +301,13 @@ class TestRefusals:
 
         assert capsys.readouterr().err.strip().endswith("the nearest known one is RAGSTONE_PORT")
 
-    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", ""])
-    def test_without_keys_the_server_listens_on_loopback_only(
+    @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+    def test_an_address_of_another_machine_is_one_sentence(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
     ) -> None:
         assert run_main(monkeypatch, "serve", "--host", host) == 1
 
-        assert "loopback" in capsys.readouterr().err
+        assert "cannot be listened on" in capsys.readouterr().err
 
     def test_a_directory_that_cannot_be_made_is_one_sentence(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

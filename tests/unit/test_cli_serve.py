@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ import httpx2
 import pytest
 
 from ragstone import vector_opening
+from ragstone.auth.local_key import find_local_key
+from ragstone.cli.client import open_client
 from ragstone.cli.serve import Server, run_server, tell_receivers
 from ragstone.config.settings import load_settings, setting_names
+from ragstone.core.errors import StartupError
+from ragstone.middleware.admission import OpenRequests
 from ragstone.storage.data_directory import owner_of
 from tests.waiting import until
 
@@ -55,12 +60,48 @@ async def test_it_announces_its_address_serves_and_ends_on_sigterm(
     url = await announced(data_dir)
     async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
         assert (await http.get("/health/live")).json() == {"status": "alive"}
-    os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        assert (await http.get("/health/ready")).status_code == 503
     await serving
 
     greeting = f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine."
     assert greeting in capsys.readouterr().err
     assert owner_of(data_dir) is None
+
+
+async def test_beyond_loopback_callers_need_the_key_that_it_makes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    data_dir = tmp_path / "data"
+    settings = load_settings(data_dir=data_dir, host="0.0.0.0", port=0)
+    serving = asyncio.create_task(run_server(settings))
+    url = await announced(data_dir)
+    key = find_local_key(data_dir)
+    assert key is not None
+
+    async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+        refused = await http.get("/documents", headers={"Host": "evil.example"})
+        answered = await http.get("/documents", headers={"X-API-Key": key, "Host": "rag.example"})
+    async with open_client(settings) as client:
+        health = await client.call("GET", "/health")
+    os.kill(os.getpid(), signal.SIGINT)
+    await serving
+
+    assert (refused.status_code, answered.status_code) == (401, 200)
+    assert "components" in health
+    said = capsys.readouterr().err + caplog.text
+    assert str(data_dir / "api-key") in said
+    assert key not in said
+
+
+async def test_a_port_that_is_taken_is_told_before_anything_is_opened(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartupError, match="Address already in use"):
+            await run_server(load_settings(data_dir=tmp_path / "data", port=port))
+
+    assert not (tmp_path / "data").exists()
 
 
 LOCAL_MODEL = {"openai_base_url": "http://127.0.0.1:11434/v1", "openai_model": "m"}
@@ -104,9 +145,11 @@ def test_a_first_signal_ends_in_order_and_a_second_does_not_wait() -> None:
     import uvicorn
 
     config = uvicorn.Config("unused:app", log_config=None)
-    server = Server(config, Container(), receivers_told="")  # type: ignore[arg-type]
+    with socket.socket() as bound:
+        parts = {"requests": OpenRequests(), "listening": bound, "told": ""}
+        server = Server(config, Container(), **parts)  # type: ignore[arg-type]
 
-    server.handle_exit(signal.SIGTERM, None)
-    assert (server.should_exit, server.force_exit, Container.health.is_stopping) == (True, False, True)
-    server.handle_exit(signal.SIGTERM, None)
-    assert server.force_exit
+        server.handle_exit(signal.SIGTERM, None)
+        assert (server.should_exit, server.force_exit, Container.health.is_stopping) == (True, False, True)
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.force_exit

@@ -156,6 +156,7 @@ class TestChoice:
 class TestPlaces:
     async def test_beyond_the_bound_questions_are_told_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(query, "MAX_ACTIVE", 2)
+        monkeypatch.setattr(query, "MAX_IN_LINE", 0)
         queries = service(SlowEmbedder())
         waiting = [asyncio.create_task(ask(queries)) for _ in range(2)]
         await asyncio.sleep(0)

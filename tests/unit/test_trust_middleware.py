@@ -3,7 +3,8 @@
 import pytest
 from starlette.responses import PlainTextResponse
 
-from ragstone.middleware.trust import TrustMiddleware, host_name, is_loopback
+from ragstone.core.hosts import is_loopback
+from ragstone.middleware.trust import TrustMiddleware, host_name
 from tests.asgi import Reply, call
 
 

@@ -269,7 +269,7 @@ def _acceptor(listening: socket.socket, taken: dict[str, int], name: str) -> Acc
             taken[name] += 1
             transport.close()
 
-    acceptor = Acceptor(listening, Counting)
+    acceptor = Acceptor(listening, Counting, is_shared=True)
     acceptor.start()
     return acceptor
 

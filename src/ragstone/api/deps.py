@@ -53,9 +53,16 @@ async def refuse_unknown_parameters(request: Request) -> None:
         raise InvalidRequest("the request is not valid", details=places[:MAX_DETAILS])
 
 
+async def get_principal(request: Request) -> str | None:
+    """The label of the caller's key; None on an open path without one."""
+    principal: str | None = getattr(request.state, "principal", None)
+    return principal
+
+
 Services = Annotated[Container, Depends(get_container)]
 Clock = Annotated[Stopwatch, Depends(get_stopwatch)]
 RequestId = Annotated[str, Depends(get_request_id)]
+Principal = Annotated[str | None, Depends(get_principal)]
 Tenant = Annotated[str, Depends(get_tenant)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 IdempotencyHeader = Annotated[

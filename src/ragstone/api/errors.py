@@ -6,9 +6,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from ragstone.api.schemas.error import ErrorReply
 from ragstone.core.errors import (
+    BodyTimeout,
     InvalidRequest,
     MalformedBody,
     MethodNotAllowed,
@@ -18,12 +20,14 @@ from ragstone.core.errors import (
     UnsupportedMediaType,
 )
 from ragstone.middleware.errors import MAX_DETAILS, error_response
+from ragstone.middleware.metrics import METHODS
 
 MAX_DETAIL_TEXT = 200
 
 _BY_STATUS: dict[int, tuple[type[RagstoneError], str]] = {
     400: (MalformedBody, "the body cannot be parsed"),
     404: (RouteNotFound, "there is no such path"),
+    408: (BodyTimeout, "the body took too long to arrive"),
     405: (MethodNotAllowed, "this path does not know this method"),
     413: (PayloadTooLarge, "the body is larger than is accepted here"),
     415: (UnsupportedMediaType, "this content type is not accepted here"),
@@ -45,8 +49,10 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _MEANINGS = {
     400: "The body cannot be parsed.",
+    401: "An API key is needed, or it is not known.",
     403: "This Host or Origin may not call.",
     404: "Missing, or not yours.",
+    408: "The body took too long to arrive.",
     409: "The state does not allow it.",
     413: "The body is too large.",
     415: "The type is not supported.",
@@ -81,7 +87,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind, message = _BY_STATUS.get(error.status_code, (InvalidRequest, "the request is not valid"))
     response = error_response(kind(message), request.state.request_id)
     response.headers.update(error.headers or {})
+    if kind is MethodNotAllowed:
+        response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """All that the path knows; the router names those of the first route that it finds."""
+    scopes = {method: {**request.scope, "method": method} for method in sorted(METHODS)}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _client_left(request: Request, error: Exception) -> Response:

@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from pydantic import BaseModel
 from starlette.types import Scope
 
 from ragstone import __version__
 from ragstone.api.deps import refuse_unknown_parameters
 from ragstone.api.errors import install_error_handlers
+from ragstone.api.openapi import complete_openapi
 from ragstone.api.reference import HEADERS, render_reference
 from ragstone.api.routes import (
     admin,
@@ -32,8 +31,12 @@ from ragstone.api.schemas.documents import JobEvent, TextContent, TextUpload
 from ragstone.api.schemas.query import STREAM_EVENTS
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import MIB, Settings, load_settings
+from ragstone.core.errors import RagstoneError, Unavailable
 from ragstone.core.logs import configure_logging
+from ragstone.middleware.admission import AdmissionMiddleware, OpenRequests, stopping
+from ragstone.middleware.auth import OPEN_PATHS, AuthMiddleware
 from ragstone.middleware.collectors import HealthCollector, IngestCollector
+from ragstone.middleware.cors import CorsMiddleware
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
 from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
@@ -44,6 +47,9 @@ from ragstone.middleware.trust import TrustMiddleware
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
 JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may have
+MAX_REQUESTS = 4_000  # of all kinds at once, open streams included
+QUESTIONS = frozenset({"/query", "/search"})
+PROBES = OPEN_PATHS | {"/metrics"}
 
 DESCRIPTION = """
 A RAG API you can trust with your documents: upload documents, ask questions, and get answers in which every claim
@@ -79,6 +85,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
         telemetry=NO_TELEMETRY,
     )
     app.state.container = container
+    app.state.open_requests = OpenRequests()
     app.state.registry = _registry(app)
     install_error_handlers(app)
     for router in (
@@ -95,7 +102,7 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     for router in (health.router, metrics.router):  # what probes and scrapers add is none of their business
         app.include_router(router)
     _add_middleware(app, settings)
-    _publish_schemas(app, TextUpload, TextContent, JobEvent, *STREAM_EVENTS)
+    complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS.values()))
     _add_reference(app)
     return app
 
@@ -150,21 +157,34 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings.max_upload_bytes)
     )
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Server-Timing"],
-        )
     app.add_middleware(
-        TrustMiddleware, allowed_hosts=settings.allowed_hosts, cors_origins=settings.cors_origins
+        AdmissionMiddleware, requests=app.state.open_requests, objection=lambda scope: _objection(app, scope)
+    )
+    app.add_middleware(AuthMiddleware, keys=lambda: app.state.container.keys)
+    if settings.cors_origins:
+        app.add_middleware(CorsMiddleware, origins=settings.cors_origins)
+    app.add_middleware(
+        TrustMiddleware,
+        allowed_hosts=settings.allowed_hosts,
+        cors_origins=settings.cors_origins,
+        are_keys_required=lambda: app.state.container.keys.are_required,
     )
     if settings.otlp_endpoint is not None:
         app.add_middleware(TracingMiddleware, tracer=lambda: app.state.container.tracer)
     app.add_middleware(LoggingMiddleware, log_requests=settings.log_requests)
     app.add_middleware(MetricsMiddleware, metrics=RequestMetrics(app.state.registry))
+
+
+def _objection(app: FastAPI, scope: Scope) -> RagstoneError | None:
+    """What a request is told that is not even begun."""
+    container: Container = app.state.container
+    if scope["path"] in PROBES:
+        return None
+    if container.health.is_stopping:
+        return stopping()
+    if app.state.open_requests.count >= MAX_REQUESTS:
+        return Unavailable(f"{MAX_REQUESTS} requests are being answered; try again in a moment")
+    return container.query.refusal if scope["path"] in QUESTIONS else None
 
 
 def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
@@ -181,19 +201,3 @@ def _is_upload(scope: Scope) -> bool:
     """Whether the body holds a document, new or in place of an earlier one."""
     path: str = scope["path"]
     return path == "/documents" or (scope["method"] == "PUT" and path.startswith("/documents/"))
-
-
-def _publish_schemas(app: FastAPI, *models: type[BaseModel]) -> None:
-    """Bodies that routes read or write themselves are added to the document by hand."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make()
-        schemas = document["components"]["schemas"]
-        for model in models:
-            schemas.setdefault(
-                model.__name__, model.model_json_schema(ref_template="#/components/schemas/{model}")
-            ).pop("$defs", None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

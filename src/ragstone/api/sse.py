@@ -1,7 +1,7 @@
 """Answers as server-sent events: the same models as the JSON reply, one event each, the last one `done` or `error`."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -22,8 +22,10 @@ from ragstone.api.schemas.query import (
     SourcesEvent,
 )
 from ragstone.core.errors import Unavailable
-from ragstone.core.models import AnswerEvent, Cited, Done, Failed, Meta, Sources, Timings, Token
+from ragstone.core.models import AnswerEvent, Cited, Done, Failed, Meta, Sources, Timings, Token, Usage
+from ragstone.core.timing import Stopwatch
 from ragstone.middleware.errors import error_body
+from ragstone.pipelines.answering import timings_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ _MODELS: dict[type[Any], tuple[bytes, type[Any]]] = {
 async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, None]) -> Response:
     """Headers wait for the first token or the first failure, which is raised; later failures are events."""
     begun = await while_connected(request, _until_first_token(events))
-    drain = _Drain(request.state.request_id)
+    drain = _Drain(request.state.request_id, request.state.stopwatch)
     return _EventStream(
         _frames(begun, events, drain),
         ping=HEARTBEAT_S,
@@ -121,8 +123,9 @@ async def _until_first_token(events: AsyncGenerator[AnswerEvent, None]) -> list[
 class _Drain:
     """Lets a stream go on for DRAIN_S once the server stops; an event that is still awaited then is given up."""
 
-    def __init__(self, request_id: str):
+    def __init__(self, request_id: str, stopwatch: Stopwatch):
         self.has_begun = anyio.Event()
+        self._stopwatch = stopwatch
         self._is_over = False
         self._waiting = anyio.CancelScope()
         self._request_id = request_id
@@ -134,13 +137,16 @@ class _Drain:
         self._is_over = True
         self._waiting.cancel()
 
-    async def next_event(self, events: AsyncGenerator[AnswerEvent, None]) -> AnswerEvent:
-        """The next event, or the one that says that there is no time for it."""
+    async def next_events(self, events: AsyncGenerator[AnswerEvent, None]) -> Sequence[AnswerEvent]:
+        """The next event, or those that say that there is no time for it."""
         if not self._is_over:
             with anyio.CancelScope() as self._waiting:
-                return await anext(events)
+                return [await anext(events)]
         log.warning("answer broke off", extra={"code": Unavailable.code})
-        return Failed(Unavailable("the server is stopping; ask again in a moment"), self._request_id)
+        self._stopwatch.outcome = Unavailable.code
+        failure = Unavailable("the server is stopping; ask again in a moment")
+        timings = timings_of(self._stopwatch, self._request_id, Usage())  # the model counts at its end only
+        return [timings, Failed(failure, self._request_id)]
 
 
 async def _frames(
@@ -150,6 +156,6 @@ async def _frames(
         yield b"".join(encode_event(event, number) for number, event in enumerate(begun, start=1))
         number, event = len(begun), begun[-1]
         while not isinstance(event, Done | Failed):
-            event = await drain.next_event(events)
-            number += 1
-            yield encode_event(event, number)
+            for event in await drain.next_events(events):
+                number += 1
+                yield encode_event(event, number)

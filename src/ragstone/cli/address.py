@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ragstone.config.settings import Settings
 from ragstone.core.errors import StartupError
 
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where such a server is reached from here
 BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
 
 
@@ -41,7 +42,8 @@ def listen(bound: socket.socket, settings: Settings) -> None:
 
 def url_of(bound: socket.socket) -> str:
     """As a client on this machine calls it."""
-    host, port = bound.getsockname()[:2]
+    address, port = bound.getsockname()[:2]
+    host = ANYWHERE.get(address, address)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from ragstone.auth.local_key import find_local_key
 from ragstone.cli.failure import CommandFailed, Refused, ServerSilent
 from ragstone.config.settings import Settings
 from ragstone.core.errors import DataDirectoryInUse
@@ -68,7 +69,9 @@ async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
         raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
     else:
         timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
-        async with httpx2.AsyncClient(base_url=owner.url, timeout=timeout_s, trust_env=False) as http:
+        async with httpx2.AsyncClient(
+            base_url=owner.url, timeout=timeout_s, trust_env=False, headers=_key_headers(settings)
+        ) as http:
             yield ApiClient(http)
 
 
@@ -80,8 +83,16 @@ async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
 
     async with build_container(settings) as container:
         transport = StreamingASGITransport(create_app(settings, container))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=_key_headers(settings)
+        ) as http:
             yield ApiClient(http)
+
+
+def _key_headers(settings: Settings) -> dict[str, str]:
+    """With the key of the data directory; a server without keys does not look at it."""
+    key = find_local_key(settings.data_dir)
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def _content_of(response: httpx2.Response) -> dict[str, Any]:

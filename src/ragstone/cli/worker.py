@@ -7,12 +7,10 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -21,7 +19,6 @@ from starlette.types import ASGIApp
 
 from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container, build_reading_container
-from ragstone.cli.acceptance import Acceptor
 from ragstone.cli.address import adopt, listen
 from ragstone.cli.assignment import (
     CLOSE,
@@ -32,11 +29,12 @@ from ragstone.cli.assignment import (
     Assignment,
     read_assignment,
 )
-from ragstone.cli.serve import Server, require_loopback, server_config, tell_receivers
+from ragstone.cli.serve import Server, server_config, tell_callers
 from ragstone.core.errors import RagstoneError
 from ragstone.core.logs import configure_logging, label_logs
 from ragstone.core.owner import words_of_owner
 from ragstone.core.sockets import remove_socket
+from ragstone.middleware.admission import OpenRequests
 from ragstone.middleware.metrics import LabelledMetrics
 from ragstone.middleware.passing_on import Leader, PassingOnMiddleware
 from ragstone.storage.data_directory import DataDirectory
@@ -83,12 +81,11 @@ async def _lead(
     assignment: Assignment, directory: DataDirectory, announce: Announce, may_close: asyncio.Event
 ) -> None:
     settings = assignment.settings
-    require_loopback(settings)
     async with build_container(settings, reindex=assignment.reindex, directory=directory) as container:
         app = _app(assignment, container)
         sharing = asyncio.create_task(_announce_shareable(container, announce))
         async with _answering_inside(app, assignment.inside):
-            await _serve(app, container, assignment, announce)
+            await _serve(app, app.state.open_requests, container, assignment, announce)
             await may_close.wait()  # what the others have begun may need us
         sharing.cancel()
 
@@ -99,8 +96,9 @@ async def _assist(
     async with build_reading_container(
         assignment.settings, directory=directory, ingestion=leader
     ) as container:
-        app = PassingOnMiddleware(_app(assignment, container), leader)
-        await _serve(app, container, assignment, announce)
+        app = _app(assignment, container)
+        passing_on = PassingOnMiddleware(app, leader)
+        await _serve(passing_on, app.state.open_requests, container, assignment, announce)
 
 
 def _app(assignment: Assignment, container: Container) -> FastAPI:
@@ -109,43 +107,31 @@ def _app(assignment: Assignment, container: Container) -> FastAPI:
     return app
 
 
-async def _serve(app: ASGIApp, container: Container, assignment: Assignment, announce: Announce) -> None:
+async def _serve(
+    app: ASGIApp, requests: OpenRequests, container: Container, assignment: Assignment, announce: Announce
+) -> None:
     """Until SIGTERM, and until open requests have ended."""
     listening = adopt(assignment.listening)
     listen(listening, assignment.settings)
-    server = _PublicServer(app, container, assignment, announce=announce, listening=listening)
+    server = _PublicServer(
+        server_config(app),
+        container,
+        requests=requests,
+        listening=listening,
+        told=tell_callers(assignment.settings),
+        shared=True,
+    )
+    server.announce = announce
     signal.signal(signal.SIGTERM, server.handle_exit)  # as before and after uvicorn listens to it
     await server.serve(sockets=[])
 
 
 class _PublicServer(Server):
-    def __init__(
-        self,
-        app: ASGIApp,
-        container: Container,
-        assignment: Assignment,
-        *,
-        announce: Announce,
-        listening: socket.socket,
-    ):
-        super().__init__(server_config(app), container, receivers_told=tell_receivers(assignment.settings))
-        self._announce = announce
-        self._listening = listening
+    announce: Announce
 
     def tell(self) -> None:
-        """Take connections; the supervisor tells the others."""
-        acceptor = Acceptor(self._listening, self._new_protocol)
-        self.servers.append(cast(asyncio.Server, acceptor))
-        acceptor.start()
-        self._announce(**{SERVING: self.receivers_told})
-
-    def _new_protocol(self) -> asyncio.Protocol:
-        """As uvicorn makes them for its own sockets."""
-        make = cast(type[Any], self.config.http_protocol_class)
-        protocol: asyncio.Protocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return protocol
+        """The supervisor tells the others."""
+        self.announce(**{SERVING: self.told})
 
 
 class _InsideServer(uvicorn.Server):

@@ -12,7 +12,9 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ragstone.config.api_keys import ConfiguredKey, parse_keys
 from ragstone.core.errors import InvalidSetting
+from ragstone.core.hosts import is_loopback
 
 PREFIX = "RAGSTONE_"
 ENV_FILE = ".env"
@@ -34,7 +36,8 @@ class Settings(BaseSettings):
     host: str = Field(
         "127.0.0.1",
         validation_alias="RAGSTONE_HOST",
-        description="Address that `ragstone serve` listens on. Only loopback is accepted while there are no API keys.",
+        min_length=1,
+        description="Address that `ragstone serve` listens on. Beyond loopback every caller needs an API key.",
     )
     port: int = Field(
         8000,
@@ -51,10 +54,17 @@ class Settings(BaseSettings):
         description="Processes of `ragstone serve` that answer requests: one for every two cores, which one keeps busy. Each "
         "further one takes about 130 MB.",
     )
+    api_keys: Annotated[tuple[ConfiguredKey, ...], NoDecode] = Field(
+        (),
+        validation_alias="RAGSTONE_API_KEYS",
+        description="Keys that callers may have, as `label:key`, separated by commas; at least 16 characters each. Logs "
+        "show the label. Without any, none is needed on loopback, and one is made in the data directory elsewhere.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         validation_alias="RAGSTONE_ALLOWED_HOSTS",
-        description="Host names besides loopback that requests may carry, separated by commas.",
+        description="Host names besides loopback that requests may carry while no API key is needed, separated by "
+        "commas.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -297,6 +307,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        return parse_keys(value) if isinstance(value, str) else value
+
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _any_case(cls, value: Any, info: ValidationInfo) -> Any:
@@ -367,6 +382,11 @@ class Settings(BaseSettings):
                 "RAGSTONE_EMBEDDING_PROVIDER=openai needs RAGSTONE_EMBEDDING_MODEL and RAGSTONE_EMBEDDING_DIMENSION"
             )
         return self
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether callers need an API key, be it one that has to be made."""
+        return bool(self.api_keys) or not is_loopback(self.host)
 
     @property
     def has_openai(self) -> bool:

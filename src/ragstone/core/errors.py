@@ -3,8 +3,8 @@
 RagstoneError
 ├── InternalError
 ├── InvalidRequest ── InvalidFilter, InvalidCursor, BackupFolderRefused
-├── MalformedBody, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
-├── ForbiddenHost, ForbiddenOrigin
+├── MalformedBody, BodyTimeout, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+├── Unauthorized, ForbiddenHost, ForbiddenOrigin
 ├── NotFound ── RouteNotFound, DocumentNotFound, CollectionNotFound, JobNotFound
 ├── Conflict ── CollectionExists, CollectionNotEmpty, BackupRunning
 ├── Unavailable ── EngineUnavailable, EmbedderUnavailable, BackupFailed, ChangeInDoubt
@@ -59,6 +59,14 @@ class MalformedBody(RagstoneError):
 
     code = "malformed_body"
     status = 400
+
+
+class BodyTimeout(RagstoneError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+    status = 408
+    retryable = True
 
 
 class InvalidFilter(InvalidRequest):
@@ -151,6 +159,13 @@ class BackupRunning(Conflict):
     """Another backup is being made, or this folder is being read or written."""
 
     code = "backup_running"
+
+
+class Unauthorized(RagstoneError):
+    """The request carries no API key, or none that is known."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class ForbiddenHost(RagstoneError):

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ragstone.core.errors import RagstoneError
+from ragstone.core.errors import RagstoneError, Unauthorized
 
 MAX_DETAILS = 20
 SOON_S = 1.0  # where nothing says how long it will take
@@ -28,11 +28,14 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
 
 
 def error_response(error: RagstoneError, request_id: str | None) -> Response:
-    """Status, body and Retry-After of a failure."""
+    """Status, body and headers of a failure."""
     body = json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(
-        body, status_code=error.status, headers=retry_header(error), media_type="application/json"
-    )
+    return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
+
+
+def _headers(error: RagstoneError) -> dict[str, str]:
+    challenge = {"WWW-Authenticate": 'Bearer realm="ragstone"'} if error.status == Unauthorized.status else {}
+    return {**retry_header(error), **challenge}
 
 
 def retry_header(error: RagstoneError) -> dict[str, str]:

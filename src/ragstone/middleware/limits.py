@@ -1,17 +1,24 @@
-"""Bounds on request bodies: refused by Content-Length before a byte is read, else at the limit while reading."""
+"""Bounds on request bodies: refused by Content-Length before a byte is read, else at the limit while reading; and on
+how long they may take."""
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ragstone.core.errors import PayloadTooLarge, UnsupportedMediaType
+from ragstone.core.errors import BodyTimeout, PayloadTooLarge, UnsupportedMediaType
 from ragstone.middleware.errors import refuse
+
+LONGEST_PAUSE_S = 30.0  # between two pieces of a body
+PATIENCE_S = 60.0  # after that a body must have come at LEAST_RATE on the whole
+LEAST_RATE = 1_000  # bytes a second: a hundred times slower than a telephone line is no upload
 
 
 class BodyLimitMiddleware:
-    """413 over the limit of the route, 415 for any Content-Encoding (a compressed body hides its size)."""
+    """413 over the limit of the route, 415 for any Content-Encoding (a compressed body hides its size), 408 for a body
+    that trickles in."""
 
     def __init__(self, app: ASGIApp, *, limit_for: Callable[[Scope], int]):
         self._app = app
@@ -31,17 +38,38 @@ class BodyLimitMiddleware:
         if _declared_length(headers) > limit:
             await refuse(scope, receive, send, too_large(limit))
             return
-        received = 0
+        await self._app(scope, _BoundedBody(receive, limit).receive, send)
 
-        async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise HTTPException(PayloadTooLarge.status, too_large(limit).message)
-            return message
 
-        await self._app(scope, receive_within_limit, send)
+class _BoundedBody:
+    """Counts what is received, and how long it takes. What is wrong is raised as HTTPException, which is all that
+    FastAPI lets through while it reads a body."""
+
+    def __init__(self, receive: Receive, limit: int):
+        self._receive = receive
+        self._limit = limit
+        self._received = 0
+        self._is_complete = False
+        self._began: float | None = None
+
+    async def receive(self) -> Message:
+        """The next message; after the body's end the client may take its time."""
+        message = await (self._receive() if self._is_complete else self._receive_in_time())
+        self._received += len(message.get("body", b""))
+        self._is_complete = not message.get("more_body", False)
+        if self._received > self._limit:
+            raise HTTPException(PayloadTooLarge.status, too_large(self._limit).message)
+        return message
+
+    async def _receive_in_time(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        began = self._began = now if self._began is None else self._began
+        end_at = min(now + LONGEST_PAUSE_S, began + PATIENCE_S + self._received / LEAST_RATE)
+        try:
+            async with asyncio.timeout_at(end_at):
+                return await self._receive()
+        except TimeoutError as error:
+            raise HTTPException(BodyTimeout.status, headers={"Connection": "close"}) from error
 
 
 def too_large(limit: int) -> PayloadTooLarge:

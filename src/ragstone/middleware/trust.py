@@ -1,25 +1,32 @@
 """Who may speak to a server without keys: no other host name (DNS rebinding), no other site's page (form posts)."""
 
-import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ragstone.core.errors import ForbiddenHost, ForbiddenOrigin, RagstoneError
+from ragstone.core.hosts import is_loopback
 from ragstone.middleware.errors import refuse
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^][:@/?#\\,\s]+))(?::[0-9]{1,5})?", re.I)
 
 
 class TrustMiddleware:
-    """403 where Host is neither loopback nor allowed, or Origin neither the request's own nor allowed."""
+    """403 where Host is neither loopback nor allowed, or Origin neither the request's own nor allowed. Where callers
+    need keys, which no other site's page has, everything passes."""
 
     def __init__(
-        self, app: ASGIApp, *, allowed_hosts: Collection[str] = (), cors_origins: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Collection[str] = (),
+        cors_origins: Collection[str] = (),
+        are_keys_required: Callable[[], bool] = lambda: False,
     ):
         self._app = app
+        self._are_keys_required = are_keys_required
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in cors_origins)
 
@@ -31,8 +38,12 @@ class TrustMiddleware:
         await self._app(scope, receive, send)
 
     def _objection(self, scope: Scope) -> RagstoneError | None:
+        if self._are_keys_required():
+            return None
         if not _arrived_on_loopback(scope):
-            return ForbiddenHost("without API keys the server answers on loopback addresses only")
+            return ForbiddenHost(
+                "without API keys the server answers on loopback addresses only; set RAGSTONE_API_KEYS"
+            )
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         host = hosts[0].lower() if len(hosts) == 1 else ""
@@ -56,13 +67,3 @@ def host_name(host: str) -> str:
     """The name or address in a Host header, without port and brackets; empty where it is malformed."""
     found = _HOST.fullmatch(host)
     return found[1] or found[2] if found else ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

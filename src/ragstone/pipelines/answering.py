@@ -1,7 +1,7 @@
 """Who writes the answer and how long that may take: the model, or the extractive answerer where the model is down."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -146,7 +146,8 @@ class BegunAnswer:
         if failure is not None:
             for token in checker.finish():  # what was held back is text that the model did say
                 yield token
-        yield Timings(self._metadata(request_id), self.usage)
+        self._tell_usage()
+        yield timings_of(self.stopwatch, request_id, self.usage)
         yield self._done(checker) if failure is None else Failed(failure, request_id)
 
     async def _written(self, checker: AnswerChecker) -> AsyncGenerator[Token | Cited, None]:
@@ -231,7 +232,7 @@ class BegunAnswer:
             self.finish_reason, verdict.grounded, verdict.unsupported, abstained, self.reason, self.degraded
         )
 
-    def _metadata(self, request_id: str) -> Mapping[str, object]:
+    def _tell_usage(self) -> None:
         used = self.usage
         self.stopwatch.tell(
             "generation",
@@ -239,8 +240,12 @@ class BegunAnswer:
             output_tokens=used.completion_tokens,
             finish_reason=self.finish_reason,
         )
-        timings = self.stopwatch.stop()
-        return {"request_id": request_id, **STAGES, **timings, "retries": dict(self.stopwatch.retries)}
+
+
+def timings_of(stopwatch: Stopwatch, request_id: str, usage: Usage) -> Timings:
+    """What comes before the last event; the stopwatch stops."""
+    stages = {**STAGES, **stopwatch.stop()}
+    return Timings({"request_id": request_id, **stages, "retries": dict(stopwatch.retries)}, usage)
 
 
 def _prompt(chosen: Answerer, ask: Ask, model: str, question: str, sources: Sequence[Source]) -> Prompt:

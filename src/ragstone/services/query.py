@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Self
 
 from ragstone.core.answers import Answer, fold
 from ragstone.core.deadline import Deadline
@@ -21,8 +20,10 @@ from ragstone.pipelines.retrieval import (
 )
 from ragstone.pipelines.searching import Search
 from ragstone.services.current import Current
+from ragstone.services.places import Places
 
-MAX_ACTIVE = 256  # searches at work, those for answers included: about two seconds of work on two cores
+MAX_ACTIVE = 64  # searches at work, those for answers included; more make none of them end sooner
+MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
 
 
@@ -63,8 +64,14 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        self._active = _Places(MAX_ACTIVE, "searches are being worked on")
-        self._open = _Places(MAX_OPEN, "answers are being written")
+        self._active = Places("searches are being worked on", at_work=MAX_ACTIVE, in_line=MAX_IN_LINE)
+        self._open = Places("answers are being written", at_work=MAX_OPEN)
+
+    @property
+    def refusal(self) -> Unavailable | None:
+        """What a question that came now would be told, if there is no room for it."""
+        full = [places for places in (self._active, self._open) if places.is_full]
+        return full[0].refusal() if full else None
 
     def use(self, parts: RetrievalParts) -> asyncio.Event:
         """Requests that begin from now on use these; the event is set once the last one has ended that began with
@@ -76,8 +83,9 @@ class QueryService:
     ) -> Retrieved:
         """Sources in order. Raises CollectionNotFound, DeadlineExceeded, Unavailable and ExternalServiceError kinds."""
         deadline = self._deadline(timeout_s)
-        with self._active.taken(), self._parts.taken() as parts:
-            return await retrieve_documents(parts, search, deadline=deadline, stopwatch=stopwatch)
+        async with self._active.taken(deadline, stopwatch):
+            with self._parts.taken() as parts:
+                return await retrieve_documents(parts, search, deadline=deadline, stopwatch=stopwatch)
 
     async def answer(
         self,
@@ -116,19 +124,22 @@ class QueryService:
         self, ask: Ask, provider: str | None, patience: Patience, request_id: str, stopwatch: Stopwatch
     ) -> AsyncGenerator[AnswerEvent, None]:
         answerers = Answerers(self._chosen(provider, ask.model), self._fallback, self._link_hosts)
-        with self._open.taken(), self._active.taken() as searching, self._parts.taken() as parts:
-            events = retrieve_documents_streaming(
-                parts,
-                answerers,
-                ask,
-                patience=patience,
-                request_id=request_id,
-                stopwatch=stopwatch,
-                when_retrieved=searching.give_back,
-            )
-            async with aclosing(events):
-                async for event in events:
-                    yield event
+        opened = self._open.taken(patience.deadline, stopwatch)
+        active = self._active.taken(patience.deadline, stopwatch)
+        async with opened, active as searching:
+            with self._parts.taken() as parts:
+                events = retrieve_documents_streaming(
+                    parts,
+                    answerers,
+                    ask,
+                    patience=patience,
+                    request_id=request_id,
+                    stopwatch=stopwatch,
+                    when_retrieved=searching.give_back,
+                )
+                async with aclosing(events):
+                    async for event in events:
+                        yield event
 
     def _chosen(self, provider: str | None, model: str | None) -> Answerer:
         """The provider that was named, or the first one that has the model. Raises InvalidRequest."""
@@ -145,36 +156,3 @@ class QueryService:
     def _deadline(self, timeout_s: float | None) -> Deadline:
         limit_s = self._limits.request_s
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
-
-
-class _Places:
-    """So many at once; whoever comes beyond is told at once."""
-
-    def __init__(self, most: int, meaning: str):
-        self.most = most
-        self.meaning = meaning
-        self.count = 0
-
-    def taken(self) -> "_Place":
-        if self.count >= self.most:
-            raise Unavailable(f"{self.most} {self.meaning}; try again in a moment")
-        self.count += 1
-        return _Place(self)
-
-
-class _Place:
-    """Given back once, early or at the end of the block."""
-
-    def __init__(self, places: _Places):
-        self._places: _Places | None = places
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.give_back()
-
-    def give_back(self) -> None:
-        if self._places is not None:
-            self._places.count -= 1
-            self._places = None

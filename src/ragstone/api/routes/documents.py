@@ -1,7 +1,7 @@
 """Documents."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -23,6 +23,7 @@ from ragstone.api.schemas.documents import (
     UploadManyReply,
     UploadReply,
 )
+from ragstone.api.schemas.error import ErrorReply
 from ragstone.core.errors import DocumentNotFound, InvalidCursor, InvalidFilter, MalformedBody
 from ragstone.core.filters import Filter, parse_filter
 from ragstone.core.models import DocumentStatus, Scope
@@ -34,14 +35,26 @@ VersionQuery = Annotated[
 ]
 MAX_FILTER_TEXT = 65_536
 
+# Many files are answered with an item each, also where none of them was accepted.
+_ITEMS = {
+    "anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (ErrorReply, UploadManyReply)]
+}
+MANY_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": reply["description"], "content": {"application/json": {"schema": _ITEMS}}}
+    for status, reply in error_responses(400, 404, 409, 413, 415, 422, 429, 503).items()
+} | error_responses(403)
+
 
 @router.post(
     "",
     status_code=202,
     response_model=UploadReply | UploadManyReply,
     responses={
-        200: {"model": UploadReply, "description": "Nothing is to do: the document is already here."},
-        **error_responses(400, 403, 404, 409, 413, 415, 422, 429, 503),
+        200: {
+            "model": UploadReply | UploadManyReply,
+            "description": "Nothing is to do: the document is already here.",
+        },
+        **MANY_ERRORS,
     },
     openapi_extra={"requestBody": OPENAPI_BODY},
     summary="Upload documents",

@@ -3,15 +3,15 @@
 from fastapi import APIRouter, Response
 
 from ragstone import __version__
-from ragstone.api.deps import Services
+from ragstone.api.deps import Principal, Services
 from ragstone.api.schemas.health import HealthReply, LiveReply, ReadyReply
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", summary="Health of all parts")
-async def health(services: Services) -> HealthReply:
-    """Always 200: the status is in the body."""
+@router.get("/health", response_model_exclude_none=True, summary="Health of all parts")
+async def health(services: Services, principal: Principal) -> HealthReply:
+    """Always 200: the status is in the body. `components` are for callers with a key, where keys are needed."""
     found = await services.health.check()
     return HealthReply.model_validate(
         {
@@ -19,7 +19,7 @@ async def health(services: Services) -> HealthReply:
             "qdrant_connected": found.components["vector_store"].healthy,
             "uptime": round(found.uptime_s, 3),
             "api_version": __version__,
-            "components": found.components,
+            "components": None if principal is None else found.components,
         }
     )
 
@@ -40,7 +40,9 @@ async def live() -> LiveReply:
 async def ready(services: Services, response: Response) -> ReadyReply:
     """503 while a required part is down or the server is stopping."""
     found = await services.health.check()
-    response.status_code = 200 if found.is_ready else 503
+    if not found.is_ready:
+        response.status_code = 503
+        response.headers["Retry-After"] = "1"
     return ReadyReply.model_validate(
         {
             "status": "ready" if found.is_ready else "not_ready",

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from ragstone.api.deps import Cursor, Limit, Services, Tenant
 from ragstone.api.errors import error_responses
+from ragstone.api.schemas.base import event_stream
 from ragstone.api.schemas.documents import JobEvent, JobPage, JobReply, UploadReply
 from ragstone.api.sse import encode_frame, stream_frames
 from ragstone.core.models import JobKind, JobState
@@ -45,7 +46,7 @@ async def get_job(job_id: JobId, services: Services, tenant: Tenant) -> JobReply
     response_class=Response,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/JobEvent"}}},
+            "content": event_stream({"job": JobEvent, "done": JobEvent}),
             "description": "Events `job`, and `done` as the last one.",
         },
         **error_responses(403, 404, 422, 503),

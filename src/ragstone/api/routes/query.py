@@ -9,6 +9,7 @@ from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.errors import error_responses
+from ragstone.api.schemas.base import event_stream
 from ragstone.api.schemas.query import (
     STREAM_EVENTS,
     AnswerReply,
@@ -26,11 +27,10 @@ from ragstone.services.query import AnswerDefaults
 
 router = APIRouter(tags=["query"], route_class=JsonRoute)
 ERRORS = error_responses(400, 403, 404, 413, 415, 422, 502, 503, 504)
-EVENTS = [{"$ref": f"#/components/schemas/{event.__name__}"} for event in STREAM_EVENTS]
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The answer; with `stream` server-sent events, each of whose `data` is one of these.",
-        "content": {"text/event-stream": {"schema": {"oneOf": EVENTS}}},
+        "description": "The answer; with `stream` server-sent events.",
+        "content": event_stream(STREAM_EVENTS),
     }
 }
 

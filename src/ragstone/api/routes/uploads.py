@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from ragstone.api.bodies import (
+    MAX_FILES,
     form_fields,
     media_type,
     parse_json,
@@ -41,7 +42,12 @@ from ragstone.services.documents import ReceivedFile, UploadFields
 M = TypeVar("M", bound=BaseModel)
 
 _FORM: dict[str, Any] = UploadForm.model_json_schema()
-_METADATA = {"type": "string", "description": "A JSON object.", "examples": ['{"team": "a"}']}
+_METADATA = {
+    "type": "string",
+    "contentMediaType": "application/json",
+    "description": "A JSON object.",
+    "examples": ['{"team": "a"}'],
+}
 OPENAPI_BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -53,12 +59,15 @@ OPENAPI_BODY: dict[str, Any] = {
                     "file": {"type": "string", "format": "binary"},
                     "files": {
                         "type": "array",
+                        "minItems": 1,
                         "maxItems": 100,
                         "items": {"type": "string", "format": "binary"},
                     },
                     **_FORM["properties"],
                     "metadata": _METADATA,
                 },
+                "oneOf": [{"required": ["file"]}, {"required": ["files"]}],
+                "additionalProperties": False,
             }
         },
         "application/json": {"schema": {"$ref": "#/components/schemas/TextUpload"}},
@@ -78,6 +87,7 @@ CONTENT_BODY: dict[str, Any] = {
                     "title": _FORM["properties"]["title"],
                     "metadata": _METADATA,
                 },
+                "additionalProperties": False,
             }
         },
         "application/json": {"schema": {"$ref": "#/components/schemas/TextContent"}},
@@ -136,7 +146,7 @@ async def _upload_form(form: FormData, services: Container, tenant: str, key: st
         "files",
     }
     fields = _fields(_validated(UploadForm, form_fields(form)), tenant, key)
-    if strangers or len(single) > 1 or bool(single) == bool(many):
+    if strangers or len(single) > 1 or len(many) > MAX_FILES or bool(single) == bool(many):
         raise InvalidRequest("send exactly one part `file`, or 1 to 100 parts `files`")
     if single:
         return accepted(await _upload_one(single[0], fields, services))

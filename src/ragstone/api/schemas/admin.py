@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from ragstone.api.schemas.base import ReplyModel, RequestModel, Text, Time
 
-FolderPath = Annotated[Text, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+FolderPath = Annotated[Text, StringConstraints(min_length=1, max_length=4096, pattern=r"^/[^\x00]*$")]
 
 
 class BackupRequest(RequestModel):

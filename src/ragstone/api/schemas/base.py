@@ -1,5 +1,6 @@
 """What all wire models share: strict requests, one text type, one page shape."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -55,7 +57,13 @@ def _moment(value: object) -> datetime:
     return moment.astimezone(UTC)
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(
+        _moment,
+        json_schema_input_type=Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})],
+    ),
+]
 """A time in a request."""
 
 
@@ -70,6 +78,24 @@ class RequestModel(BaseModel):
         if isinstance(value, dict) and len(value) > MAX_MEMBERS:
             raise ValueError(f"an object of at most {MAX_MEMBERS} members is expected")
         return value
+
+
+def event_stream(events: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """The `content` of a reply that is a stream of these events, by name: the data of each is JSON on one line."""
+    return {"text/event-stream": {"schema": {"oneOf": [_event(*each) for each in events.items()]}}}
+
+
+def _event(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    content = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {
+        "type": "object",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "Counts from 1."},
+            "event": {"const": name},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": content},
+        },
+    }
 
 
 class ReplyModel(BaseModel):

@@ -23,7 +23,7 @@ class HealthReply(ReplyModel):
     qdrant_connected: bool
     uptime: float
     api_version: str
-    components: dict[str, ComponentModel]
+    components: dict[str, ComponentModel] | None = None
 
 
 class LiveReply(ReplyModel):

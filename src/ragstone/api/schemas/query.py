@@ -225,7 +225,15 @@ class ErrorEvent(ReplyModel):
     request_id: str
 
 
-STREAM_EVENTS = (MetaEvent, SourcesEvent, TokenEvent, CitationModel, MetadataEvent, DoneEvent, ErrorEvent)
+STREAM_EVENTS: dict[str, type[ReplyModel]] = {
+    "meta": MetaEvent,
+    "sources": SourcesEvent,
+    "token": TokenEvent,
+    "citation": CitationModel,
+    "metadata": MetadataEvent,
+    "done": DoneEvent,
+    "error": ErrorEvent,
+}
 
 
 class AnswerReply(ReplyModel):
