@@ -298,6 +298,30 @@ async def test_the_engine_ends_with_its_owner_and_frees_the_directory(folder: Pa
     await heir.close()
 
 
+async def test_an_engine_tells_its_points_its_memory_and_its_restarts(folder: Path) -> None:
+    async with opened(folder) as store:
+        await store.upsert(fresh_scope(), [point()])
+        before = await store.engine_state()
+        kill_engine(folder)
+        await until(store.is_healthy)
+
+        async def was_restarted() -> bool:
+            return store.restarts == 1
+
+        await until(was_restarted)
+        after = await store.engine_state()
+
+    assert (before.points, after.points) == (1, 1)
+    assert before.memory_bytes > 10_000_000
+
+
+def test_what_an_engine_tells_is_logged_in_the_owners_shape(caplog: pytest.LogCaptureFixture) -> None:
+    edge_process._log_line(b'{"level": "error", "event": "engine upkeep failed", "reason": "disk"}')
+
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "engine upkeep failed")
+
+
 def test_a_panic_is_logged_with_its_place_and_without_its_data(caplog: pytest.LogCaptureFixture) -> None:
     for line in (b"thread 'main' panicked at lib/segment.rs:7:1:", b"secret text", b""):
         edge_process._log_line(line)

@@ -67,3 +67,29 @@ def test_retries_are_counted_by_what_was_retried() -> None:
         stopwatch.count_retry(name)
 
     assert stopwatch.retries == {"llm": 2, "embedding": 1}
+
+
+def test_a_stage_that_runs_twice_lasts_from_its_first_beginning_to_its_last_end() -> None:
+    stopwatch = Stopwatch()
+    for _ in range(2):
+        with stopwatch.stage("generation"):
+            pass
+        with stopwatch.stage("delivery"):
+            pass
+
+    first, second = stopwatch.laps()
+
+    assert (first.name, second.name) == ("generation", "delivery")
+    assert stopwatch.started_s <= first.began_s < second.began_s < first.ended_s < second.ended_s
+    assert first.busy_ms < (first.ended_s - first.began_s) * 1000
+
+
+def test_what_is_known_of_a_stage_is_kept_with_it() -> None:
+    stopwatch = Stopwatch()
+    with stopwatch.stage("generation"):
+        stopwatch.tell("generation", model="m", temperature=None)
+    stopwatch.tell("generation", output_tokens=3)
+
+    (lap,) = stopwatch.laps()
+
+    assert lap.facts == {"model": "m", "output_tokens": 3}

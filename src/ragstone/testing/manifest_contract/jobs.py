@@ -3,8 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from ragstone.core.context import request_id
 from ragstone.core.errors import JobNotFound
-from ragstone.core.models import DocumentStatus, Failure, JobState, Progress, Stage
+from ragstone.core.models import DocumentStatus, Failure, JobState, Progress, QueueState, Stage
 from ragstone.core.ports import Manifest
 from ragstone.testing.manifest_contract.scenes import (
     FAILURE,
@@ -44,6 +45,30 @@ class JobPromises:
         claims = await asyncio.gather(*(manifest.claim_tasks(3) for _ in range(6)))
         claimed = [task.job.id for tasks in claims for task in tasks]
         assert len(claimed) == len(set(claimed)) == 12
+
+    async def test_the_queue_knows_what_waits_and_runs(self, manifest: Manifest) -> None:
+        """Purges, and jobs that have ended, are none of it."""
+        ready = await make_ready(manifest, source="ready")
+        await manifest.delete_document(TENANT, ready.id)
+        assert await manifest.queue_state() == QueueState(0, 0, 0.0)
+        for n in range(3):
+            await upload(manifest, f"{n}")
+        await manifest.claim_tasks(1)
+        state = await manifest.queue_state()
+        assert (state.queued, state.running) == (2, 1)
+        assert state.oldest_s >= 0
+
+    async def test_a_job_knows_the_request_that_asked_for_it(self, manifest: Manifest) -> None:
+        """Whatever it was that made it."""
+        token = request_id.set("r-1")
+        await upload(manifest)
+        request_id.reset(token)
+        task = await claim(manifest)
+        await manifest.fail_task(task.job.id, FAILURE)
+        again = await manifest.request_reindex(TENANT, task.document_id)
+        assert task.job.request_id == "r-1"
+        assert again.job is not None
+        assert again.job.request_id is None
 
     async def test_progress_is_readable_at_once(self, manifest: Manifest) -> None:
         """In the job, and of a newer version in the document."""
