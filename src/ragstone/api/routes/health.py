@@ -9,17 +9,18 @@ from ragstone.api.schemas.health import HealthReply, LiveReply, ReadyReply
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", response_model_exclude_none=True, summary="Health of all parts")
+@router.get("/health", response_model_exclude_unset=True, summary="Health of all parts")
 async def health(services: Services, principal: Principal) -> HealthReply:
     """Always 200: the status is in the body. `components` are for callers with a key, where keys are needed."""
     found = await services.health.check()
+    components = {} if principal is None else {"components": found.components}
     return HealthReply.model_validate(
         {
             "status": found.status,
             "qdrant_connected": found.components["vector_store"].healthy,
             "uptime": round(found.uptime_s, 3),
             "api_version": __version__,
-            "components": None if principal is None else found.components,
+            **components,
         }
     )
 
