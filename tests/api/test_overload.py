@@ -86,7 +86,9 @@ async def test_room_is_given_back_when_the_others_leave(live: Live) -> None:
     assert await live.api.search("Anything?") == []
 
 
-async def test_requests_in_all_are_bounded_but_for_probes(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_in_all_are_bounded_but_for_probes(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(main, "MAX_REQUESTS", 0)
 
     refused = await live.api.refused("GET", "/documents", 503)
