@@ -20,7 +20,7 @@ from ragstone.pipelines.retrieval import (
 )
 from ragstone.pipelines.searching import Search
 from ragstone.services.current import Current
-from ragstone.services.places import Places
+from ragstone.services.places import Place, Places
 
 MAX_ACTIVE = 64  # searches at work, those for answers included; more make none of them end sooner
 MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
@@ -135,7 +135,7 @@ class QueryService:
                     patience=patience,
                     request_id=request_id,
                     stopwatch=stopwatch,
-                    when_retrieved=searching.give_back,
+                    when_retrieved=lambda: _give_back_early(searching, answerers),
                 )
                 async with aclosing(events):
                     async for event in events:
@@ -156,3 +156,9 @@ class QueryService:
     def _deadline(self, timeout_s: float | None) -> Deadline:
         limit_s = self._limits.request_s
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
+
+
+def _give_back_early(searching: Place, answerers: Answerers) -> None:
+    """Once it is the model that is waited for. Without one the answer is work as the search was."""
+    if answerers.chosen.llm.is_generative:
+        searching.give_back()
