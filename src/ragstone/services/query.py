@@ -23,17 +23,22 @@ from ragstone.services.current import Current
 from ragstone.services.places import Place, Places
 
 MAX_ACTIVE = 64  # searches at work, those for answers included; more make none of them end sooner
+MAX_ACTIVE_LOCAL = (
+    8  # where nothing else is waited for: it answers as many, and refuses in a third of the time
+)
 MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
 
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer."""
+    """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer.
+    `is_local`: no model or embedder elsewhere is waited for."""
 
     request_s: float = 60.0
     idle_s: float = 20.0
     stream_s: float = 600.0
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        self._active = Places("searches are being worked on", at_work=MAX_ACTIVE, in_line=MAX_IN_LINE)
+        at_work = min(MAX_ACTIVE, MAX_ACTIVE_LOCAL) if limits.is_local else MAX_ACTIVE
+        self._active = Places("searches are being worked on", at_work=at_work, in_line=MAX_IN_LINE)
         self._open = Places("answers are being written", at_work=MAX_OPEN)
 
     @property
