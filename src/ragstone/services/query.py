@@ -20,20 +20,25 @@ from ragstone.pipelines.retrieval import (
 )
 from ragstone.pipelines.searching import Search
 from ragstone.services.current import Current
-from ragstone.services.places import Places
+from ragstone.services.places import Place, Places
 
 MAX_ACTIVE = 64  # searches at work, those for answers included; more make none of them end sooner
+MAX_ACTIVE_LOCAL = (
+    8  # where nothing else is waited for: it answers as many, and refuses in a third of the time
+)
 MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
 
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer."""
+    """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer.
+    `is_local`: no model or embedder elsewhere is waited for."""
 
     request_s: float = 60.0
     idle_s: float = 20.0
     stream_s: float = 600.0
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        self._active = Places("searches are being worked on", at_work=MAX_ACTIVE, in_line=MAX_IN_LINE)
+        at_work = min(MAX_ACTIVE, MAX_ACTIVE_LOCAL) if limits.is_local else MAX_ACTIVE
+        self._active = Places("searches are being worked on", at_work=at_work, in_line=MAX_IN_LINE)
         self._open = Places("answers are being written", at_work=MAX_OPEN)
 
     @property
@@ -135,7 +141,7 @@ class QueryService:
                     patience=patience,
                     request_id=request_id,
                     stopwatch=stopwatch,
-                    when_retrieved=searching.give_back,
+                    when_retrieved=lambda: _give_back_early(searching, answerers),
                 )
                 async with aclosing(events):
                     async for event in events:
@@ -156,3 +162,9 @@ class QueryService:
     def _deadline(self, timeout_s: float | None) -> Deadline:
         limit_s = self._limits.request_s
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
+
+
+def _give_back_early(searching: Place, answerers: Answerers) -> None:
+    """Once it is the model that is waited for. Without one the answer is work as the search was."""
+    if answerers.chosen.llm.is_generative:
+        searching.give_back()

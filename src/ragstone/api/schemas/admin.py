@@ -6,14 +6,15 @@ from pydantic import Field, StringConstraints
 
 from ragstone.api.schemas.base import ReplyModel, RequestModel, Text, Time
 
-FolderPath = Annotated[Text, StringConstraints(min_length=1, max_length=4096, pattern=r"^/[^\x00]*$")]
+FolderPath = Annotated[Text, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 
 
 class BackupRequest(RequestModel):
     """Where the backup goes."""
 
     directory: FolderPath = Field(
-        description="Absolute path on the server: a new or empty folder, or one with an earlier backup."
+        description="Absolute path on the server: a new or empty folder, or one with an earlier backup.",
+        json_schema_extra={"pattern": r"^/[^\x00]*$"},  # told with a code of its own where it is not
     )
 
 
