@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ragstone.core import owner as owners
+from ragstone.core import sockets
 from ragstone.core.sockets import remove_socket
 from ragstone.testing.vector_store_contract.scenes import DIMENSION
-from ragstone.vectorstores import edge_engine, edge_lock, edge_server
+from ragstone.vectorstores import edge_engine, edge_server
 from ragstone.vectorstores.edge_engine import Engine
 from ragstone.vectorstores.edge_lock import DirectoryLock, listen
 from ragstone.vectorstores.edge_server import EngineServer, watch_owner
@@ -137,7 +138,7 @@ def test_a_temporary_folder_that_is_too_long_is_passed_over(monkeypatch: pytest.
 
 
 def test_without_any_temporary_folder_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge_lock, "_MAX_SOCKET_PATH_BYTES", 5)
+    monkeypatch.setattr(sockets, "_MAX_PATH_BYTES", 5)
     with pytest.raises(EngineRefusal, match="TMPDIR"):
         listen()
 
