@@ -5,6 +5,7 @@ RUN = $(UV) run
 LINT = $(UV) run --group lint
 PYTHON_FILES = src tests bench tools
 ROUNDS ?= 50
+WORKERS ?= 1
 RUNS ?= 2000
 DATA ?=
 
@@ -52,7 +53,7 @@ eval: ## Measure ranking and answers on public sets: make eval DATA=path
 	$(RUN) python -m bench.quality "$(DATA)"
 
 crash: ## Kill the server at random under load and compare with what it acknowledged
-	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS)
+	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS) --workers $(WORKERS)
 
 states: ## Live random lives of the whole service beside a plain model: make states RUNS=2000
 	$(RUN) python -m tests.hostile.states --runs $(RUNS)

@@ -187,8 +187,12 @@ class Streams:
     async def ends(self) -> list[list[tuple[str, Json]]]:
         """The events of each, once all have ended in order: a body that breaks off raises."""
         ended = await asyncio.gather(*self.reading)
-        await self._http.aclose()
+        await self.close()
         return ended
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
 
     async def _read(self) -> list[tuple[str, Json]]:
         lines = []

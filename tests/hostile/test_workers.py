@@ -154,6 +154,26 @@ class TestSigterm:
             assert await all_gone(everyone, DIES_WITHIN_S)
             assert not [line for line in server.lines if "Traceback" in line or '"error"' in line]
 
+    async def test_a_second_signal_does_not_wait_for_open_streams(self, tmp_path: Path) -> None:
+        async with ScriptedUpstream(tokens_per_s=1) as upstream:
+            server = await started(tmp_path, OPENAI_BASE_URL=upstream.base_url, OPENAI_MODEL="scripted")
+            async with connected(server.url, 1) as leader:
+                await leader.ready(POLICY.encode(), "policy.md")
+            streams = Streams(server.url)
+            await streams.open(AT_ONCE)
+
+            began = time.monotonic()
+            for _ in range(2):
+                server.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.3)
+
+            assert await asyncio.to_thread(server.wait) == 0
+            assert time.monotonic() - began < ENDS_WITHIN_S
+            for reading in streams.reading:
+                reading.cancel()
+            await asyncio.wait(streams.reading)
+            await streams.close()
+
     @pytest.mark.parametrize("after_s", [0.3, 2.0])
     async def test_in_start_up_once_or_twice(self, after_s: float, tmp_path: Path) -> None:
         process = spawn(tmp_path / "data", folder=tmp_path, RAGSTONE_WORKERS="2")

@@ -72,7 +72,12 @@ class Acceptor:
             self._loop.connect_accepted_socket(self._new_protocol, connection)
         )
         self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
+        connecting.add_done_callback(self._is_connected)
+
+    def _is_connected(self, connecting: asyncio.Task[object]) -> None:
+        self._connecting.discard(connecting)
+        if not connecting.cancelled() and (error := connecting.exception()):
+            log.debug("a connection was lost at once", extra={"reason": str(error)})
 
     def _rest(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)

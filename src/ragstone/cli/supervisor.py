@@ -29,7 +29,7 @@ from ragstone.core.logs import configure_logging
 from ragstone.core.sockets import private_socket_paths, remove_socket
 from ragstone.storage.data_directory import DataDirectory, command_line
 
-DRAIN_LIMIT_S = 45.0  # open requests have 30 s; then whoever is left is killed
+DRAIN_LIMIT_S = 35.0  # open requests have 30 s; then whoever is left is killed
 
 log = logging.getLogger(__name__)
 

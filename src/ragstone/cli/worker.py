@@ -144,6 +144,7 @@ class _InsideServer(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _answering_inside(app: ASGIApp, path: str) -> AsyncIterator[None]:
     """For the other workers, whom we believe what they say of their clients."""
+    Path(path).parent.mkdir(mode=0o700, exist_ok=True)  # those who clear /tmp know nothing of us
     server = _InsideServer(server_config(app, uds=path, lifespan="off", forwarded_allow_ips="*"))
     serving = asyncio.create_task(server.serve(), name="inside")
     try:
