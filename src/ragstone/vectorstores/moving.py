@@ -1,0 +1,44 @@
+"""Points on their way from one engine to another, as they are: same ids, vectors, words and payloads."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from ragstone.vectorstores.kept import Row
+
+PAGE = 256  # points; about two megabytes
+
+
+class Movable(Protocol):
+    """An engine that hands out its points page by page, and takes pages of others."""
+
+    async def read_rows(self, after: str | None, limit: int) -> tuple[list[Row], str | None]:
+        """The points from the id `after` on, in the order of ids, and the id at which the next page begins."""
+        ...
+
+    async def write_rows(self, rows: Sequence[Row]) -> None:
+        """Insert or replace by id. Idempotent."""
+        ...
+
+
+async def _nothing(_after: str | None, _moved: int) -> None:
+    pass
+
+
+async def copy_points(
+    source: Movable,
+    target: Movable,
+    *,
+    after: str | None = None,
+    on_page: Callable[[str | None, int], Awaitable[None]] = _nothing,
+) -> int:
+    """All points from `after` on; returns how many. `on_page` is told after each page where to go on, and how many
+    were copied until then."""
+    copied = 0
+    while True:
+        rows, after = await source.read_rows(after, PAGE)
+        if rows:
+            await target.write_rows(rows)
+        copied += len(rows)
+        await on_page(after, copied)
+        if after is None:
+            return copied
