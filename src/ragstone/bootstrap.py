@@ -44,7 +44,7 @@ from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
 from ragstone.storage.backup_folder import FilledFolder
 from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
-from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_vectors, remove_collection
+from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_vectors
 
 log = logging.getLogger(__name__)
 
@@ -154,11 +154,11 @@ async def open_adapters(
         reader,
         answering,
         can_embed=vectors.serving.can_embed,
-        successor=_successor(settings, vectors),
+        successor=_successor(vectors),
     )
 
 
-def _successor(settings: Settings, vectors: OpenVectors) -> Successor | None:
+def _successor(vectors: OpenVectors) -> Successor | None:
     serving, successor = vectors.serving, vectors.successor
     if successor is None:
         return None
@@ -166,7 +166,7 @@ def _successor(settings: Settings, vectors: OpenVectors) -> Successor | None:
     async def retire() -> None:
         await serving.embedder.close()
         await serving.store.close()
-        await remove_collection(settings.data_dir, serving.space)
+        await vectors.home.remove(serving.space.folder)
 
     return Successor(successor.embedder, successor.store, retire)
 
