@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ragstone.config.settings import Settings
+from ragstone.core.errors import EngineUnavailable
 from ragstone.core.ports import (
     LLM,
     BackupFolder,
@@ -42,6 +43,7 @@ from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.reindexing import Reindexing
 from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
+from ragstone.services.watching import StoreWatch
 from ragstone.storage.backup_folder import FilledFolder
 from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
 from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_vectors
@@ -101,8 +103,8 @@ class Container:
     """Where the configured embedder is not yet the one that serves."""
     dependencies: tuple[Dependency, ...]
     """What requests depend on, for the metrics."""
-    repaired: Consistency
-    """What start-up found and repaired."""
+    repaired: Consistency | None
+    """What start-up found and repaired; None: the Qdrant server was down, and it is done when it is up."""
 
 
 @asynccontextmanager
@@ -191,9 +193,11 @@ async def _start_services(
     query = _query_service(settings, work, needs)
     manifest, blobs, store = adapters.manifest, adapters.blobs, work.store
     consistency = ConsistencyService(manifest, store, blobs, queued=work.queue.wake)
-    repaired = await consistency.recover()
+    is_remote = settings.qdrant_url is not None
+    repaired = await _recover(consistency, may_wait=is_remote)
     reindexing = work.reindexing(query)
-    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing)
+    watch = StoreWatch(store, consistency, is_owed=repaired is None) if is_remote else None
+    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, watch)
     _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
     return Container(
         directory=directory,
@@ -210,6 +214,17 @@ async def _start_services(
         dependencies=needs.all(),
         repaired=repaired,
     )
+
+
+async def _recover(consistency: ConsistencyService, *, may_wait: bool) -> Consistency | None:
+    """None where the vector store is another machine's, and down."""
+    try:
+        return await consistency.recover()
+    except EngineUnavailable as error:
+        if not may_wait:
+            raise
+        log.error("vectors are not checked until their server is up", extra={"reason": error.message})
+        return None
 
 
 class _Work:
