@@ -1,5 +1,6 @@
 """Where the physical collections lie: folders of the data directory, or a Qdrant server. Which of the two it is, is
-told by what lies there, so that a restored backup never takes the place of the server that it is a copy of."""
+told by what lies there, so that a restored backup never takes the place of the server that it is a copy of.
+"""
 
 import asyncio
 import logging
@@ -16,6 +17,7 @@ from ragstone.core.errors import EngineUnavailable, StartupError, UpstreamRefuse
 from ragstone.core.ports import Manifest, VectorStore
 from ragstone.services.embedding_space import EmbeddingSpace
 from ragstone.storage.data_directory import VECTORS_FOLDER
+from ragstone.storage.move_file import begin_move_anew, end_move
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +63,14 @@ async def choose_home(
             )
         if prefix:
             await manifest.set_property(PREFIX, "")
+        await asyncio.to_thread(begin_move_anew, settings.data_dir)
         return FolderHome(settings.data_dir / VECTORS_FOLDER, stack)
     if has_files:
         raise VectorsElsewhere(
             f"QDRANT_URL is set, but the vectors lie in {settings.data_dir}; move them once: "
             f"ragstone migrate --to {shown(settings.qdrant_url)}, or unset QDRANT_URL"
         )
+    await asyncio.to_thread(end_move, settings.data_dir)  # one that died after its switch
     if not prefix:
         prefix = new_prefix()
         await manifest.set_property(PREFIX, prefix)

@@ -363,7 +363,9 @@ class Settings(BaseSettings):
         if value is not None and not (
             urlsplit(value).scheme in {"http", "https"} and urlsplit(value).hostname
         ):
-            example = "http://127.0.0.1:6333" if info.field_name == "qdrant_url" else "http://127.0.0.1:11434/v1"
+            example = (
+                "http://127.0.0.1:6333" if info.field_name == "qdrant_url" else "http://127.0.0.1:11434/v1"
+            )
             raise ValueError(f"expected a URL such as {example}")
         return value
 
@@ -461,7 +463,8 @@ class Settings(BaseSettings):
         return {
             "shard_number": self.qdrant_shard_number,
             "replication_factor": self.qdrant_replication_factor,
-            "write_consistency_factor": self.qdrant_write_consistency_factor or self.qdrant_replication_factor,
+            "write_consistency_factor": self.qdrant_write_consistency_factor
+            or self.qdrant_replication_factor,
             "quantization": self.qdrant_quantization,
             "is_on_disk": self.qdrant_on_disk,
         }

@@ -58,9 +58,7 @@ def pack_payload(tenant_id: str, payload: Mapping[str, Any]) -> list[Any]:
 def unpack_point(stored: Sequence[Any]) -> StoredPoint:
     """A point as the engine hands it back; the payload is what was written, to the last digit."""
     id_, body, dense = stored
-    return StoredPoint(
-        id_, unpack_payload(body), None if dense is None else np.frombuffer(dense, np.float32)
-    )
+    return StoredPoint(id_, unpack_payload(body), None if dense is None else np.frombuffer(dense, np.float32))
 
 
 def unpack_hits(hits: tuple[Sequence[str], Sequence[float]]) -> list[ScoredId]:

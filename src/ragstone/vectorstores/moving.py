@@ -3,7 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from ragstone.vectorstores.kept import Row
+import numpy as np
+
+from ragstone.core.models import Scope, SparseVector, Vector
+from ragstone.vectorstores.kept import Row, floats, integers
 
 PAGE = 256  # points; about two megabytes
 
@@ -18,6 +21,14 @@ class Movable(Protocol):
     async def write_rows(self, rows: Sequence[Row]) -> None:
         """Insert or replace by id. Idempotent."""
         ...
+
+
+def scope_and_vectors(row: Row) -> tuple[Scope, Vector, SparseVector]:
+    """Whose point it is, and what it is found by."""
+    tenant_id, scope, (_, dense, indices, values, *_) = row
+    collection = scope.rpartition("/")[2]  # its name has no slash
+    sparse = SparseVector(tuple(integers(indices)), tuple(floats(values)))
+    return Scope(tenant_id, collection), np.frombuffer(dense, np.float32), sparse
 
 
 async def _nothing(_after: str | None, _moved: int) -> None:

@@ -180,7 +180,9 @@ class QdrantVectorStore:
         distinct = list(dict.fromkeys(keys))
         for rows in _slices(len(distinct), BATCH_KEYS):
             batch = [distinct[row] for row in rows]
-            answers = await self._query([_token_query(embedding_token(scope.tenant_id, key)) for key in batch])
+            answers = await self._query(
+                [_token_query(embedding_token(scope.tenant_id, key)) for key in batch]
+            )
             found.update((key, to_stored(hits[0])) for key, hits in zip(batch, answers, strict=True) if hits)
         return found
 
@@ -282,7 +284,9 @@ class QdrantVectorStore:
             asked.append(_sparse_query(sparse, selected, corpus))
         return [unpack_hits(hits) for hits in await self._rank(asked, limit)] if asked else []
 
-    async def _rank(self, asked: Sequence[models.QueryRequest], limit: int) -> list[tuple[list[str], list[float]]]:
+    async def _rank(
+        self, asked: Sequence[models.QueryRequest], limit: int
+    ) -> list[tuple[list[str], list[float]]]:
         """Where equal scores reach beyond what was fetched, more are fetched."""
         answers = await self._query([_limited(query, limit + TIE_SLACK) for query in asked])
         for leg, points in enumerate(answers):
@@ -339,7 +343,9 @@ def _upsert(batch: list[models.PointStruct]) -> models.UpsertOperation:
 
 
 def _overwrite(id_: str, payload: dict[str, Any]) -> models.OverwritePayloadOperation:
-    return models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(payload=payload, points=[id_]))
+    return models.OverwritePayloadOperation(
+        overwrite_payload=models.SetPayload(payload=payload, points=[id_])
+    )
 
 
 def _of_versions(versions: Sequence[str]) -> models.Filter:
@@ -374,4 +380,3 @@ def _limited(query: models.QueryRequest, limit: int) -> models.QueryRequest:
 
 def _slices(length: int, size: int) -> Iterator[range]:
     return (range(start, min(start + size, length)) for start in range(0, length, size))
-

@@ -12,7 +12,9 @@ from ragstone.vectorstores.qdrant_connection import QdrantConnection
 DENSE = "dense"
 SPARSE = "bm25"
 MAX_NUMBER_INDEXES = 32
-OVERSAMPLING = 2.0  # of quantized hits, which are then scored by the vectors themselves: recall 1.0 (without: .985)
+OVERSAMPLING = (
+    2.0  # of quantized hits, which are then scored by the vectors themselves: recall 1.0 (without: .985)
+)
 
 _KEYWORD = models.KeywordIndexType.KEYWORD
 NUMBERS = models.FloatIndexParams(type=models.FloatIndexType.FLOAT, enable_hnsw=False)

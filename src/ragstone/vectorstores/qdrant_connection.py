@@ -15,7 +15,13 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from ragstone.core.errors import EngineUnavailable, RagstoneError, StartupError, UpstreamGarbled, UpstreamRefused
+from ragstone.core.errors import (
+    EngineUnavailable,
+    RagstoneError,
+    StartupError,
+    UpstreamGarbled,
+    UpstreamRefused,
+)
 
 T = TypeVar("T")
 Request = Callable[[AsyncQdrantClient], Awaitable[T]]
@@ -89,7 +95,11 @@ class QdrantConnection:
             raise EngineUnavailable(f"{self._told} did not answer within {self._timeout_s:g} s") from None
         except (ApiException, QdrantException) as error:
             raise self._named(error) from error
-        except (ValidationError, ValueError, AssertionError) as error:  # what its client makes of a strange answer
+        except (
+            ValidationError,
+            ValueError,
+            AssertionError,
+        ) as error:  # what its client makes of a strange answer
             raise UpstreamGarbled(f"{self._told} answered with something that is not its protocol") from error
 
     def _named(self, error: ApiException | QdrantException) -> RagstoneError:

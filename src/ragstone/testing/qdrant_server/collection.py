@@ -84,7 +84,9 @@ class Collection:
 
     def retrieve(self, body: Json) -> list[dict[str, Any]]:
         """As `POST …/points`."""
-        found = self._shard.retrieve(body["ids"], body.get("with_payload", True), body.get("with_vector", False))
+        found = self._shard.retrieve(
+            body["ids"], body.get("with_payload", True), body.get("with_vector", False)
+        )
         return [to_json(record) for record in found]
 
     def scroll(self, body: Json) -> dict[str, Any]:
@@ -111,7 +113,11 @@ class Collection:
         asked = [to_query(search) for search in searches if "query" in search]
         hits = iter(self._shard.query_batch(QueryBatchRequest(asked)) if asked else [])
         return [
-            {"points": [to_json(hit) for hit in next(hits)] if "query" in search else self._without_query(search)}
+            {
+                "points": (
+                    [to_json(hit) for hit in next(hits)] if "query" in search else self._without_query(search)
+                )
+            }
             for search in searches
         ]
 
@@ -145,7 +151,9 @@ _COMPLETED = {"operation_id": 0, "status": "completed"}
 def _config(settings: Json) -> EdgeConfig:
     vectors = {
         name: EdgeVectorParams(
-            size=params["size"], distance=Distance.Cosine, datatype=DATATYPES[params.get("datatype", "float32")]
+            size=params["size"],
+            distance=Distance.Cosine,
+            datatype=DATATYPES[params.get("datatype", "float32")],
         )
         for name, params in settings["vectors"].items()
     }

@@ -33,7 +33,13 @@ class QdrantServer:
     """Collections in folders below `folder`, which outlive it. Stopped, it can be started again on the same port."""
 
     def __init__(
-        self, folder: Path, *, host: str = "127.0.0.1", port: int = 0, key: str | None = None, version: str = VERSION
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        key: str | None = None,
+        version: str = VERSION,
     ):
         self._folder = folder
         self._address = (host, port)
@@ -61,7 +67,9 @@ class QdrantServer:
         self._collections = {path.name: Collection(path) for path in self._found()}
         host, port = self._address
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self._answer, self._connections), host, port)
+        self._server = await loop.create_server(
+            lambda: Connection(self._answer, self._connections), host, port
+        )
         self._address = (host, self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

@@ -69,7 +69,11 @@ def to_point(found: Json) -> Point:
 
 def to_json(record: Record | ScoredPoint) -> dict[str, Any]:
     """A record or hit, as the interface tells it."""
-    told: dict[str, Any] = {"id": str(record.id), "payload": record.payload, "vector": _told_vectors(record.vector)}
+    told: dict[str, Any] = {
+        "id": str(record.id),
+        "payload": record.payload,
+        "vector": _told_vectors(record.vector),
+    }
     if isinstance(record, ScoredPoint):
         told |= {"version": 0, "score": record.score}
     return told
@@ -86,7 +90,9 @@ def _told_vectors(found: Any) -> dict[str, Any] | None:
         return None
     return {
         name: (
-            {"indices": vector.indices, "values": vector.values} if isinstance(vector, SparseVector) else vector
+            {"indices": vector.indices, "values": vector.values}
+            if isinstance(vector, SparseVector)
+            else vector
         )
         for name, vector in found.items()
     }
