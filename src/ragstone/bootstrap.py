@@ -223,7 +223,7 @@ async def _recover(consistency: ConsistencyService, *, may_wait: bool) -> Consis
     except EngineUnavailable as error:
         if not may_wait:
             raise
-        log.error("vectors are not checked until their server is up", extra={"reason": error.message})
+        log.warning("vectors are not checked until their server is up", extra={"reason": error.message})
         return None
 
 

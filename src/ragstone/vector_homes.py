@@ -158,7 +158,7 @@ class ServerHome:
         except UpstreamRefused as error:
             raise StartupError(error.message) from error
         except EngineUnavailable as error:
-            log.error(
+            log.error(  # noqa: TRY400 - the trace of a refused connection tells nothing more
                 "the vector store is down; it is used when it comes up, and the server is not ready until then",
                 extra={"url": self._url, "reason": error.message},
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ragstone.config.settings import Settings
-from ragstone.core.errors import FingerprintChanged, RagstoneError, StartupError
+from ragstone.core.errors import FingerprintChanged, RagstoneError
 from ragstone.core.models import Vector
 from ragstone.core.ports import Embedder, Manifest, SparseEncoder, VectorStore
 from ragstone.core.registry import load_object

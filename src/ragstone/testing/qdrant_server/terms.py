@@ -30,7 +30,8 @@ def to_filter(found: Json | None) -> Filter | None:
     unknown = found.keys() - {"must", "should", "must_not"}
     if unknown:
         raise ValueError(f"unknown parts of a filter: {sorted(unknown)}")
-    return Filter(**{name: [_to_condition(each) for each in parts] for name, parts in found.items()})
+    parts = {name: [_to_condition(each) for each in conditions] for name, conditions in found.items()}
+    return Filter(must=parts.get("must"), should=parts.get("should"), must_not=parts.get("must_not"))
 
 
 def _to_condition(found: Json) -> Any:
