@@ -72,7 +72,10 @@ class Calls:
 
 async def write(calls: Calls, stores: tuple[VectorStore, VectorStore]) -> None:
     """The same change to both, with the same count of what went."""
-    kind, scope = calls.chance.choice(["upsert", "upsert", "upsert", "delete", "purge", "update"]), calls.scope()
+    kind, scope = (
+        calls.chance.choice(["upsert", "upsert", "upsert", "delete", "purge", "update"]),
+        calls.scope(),
+    )
     points = [calls.point() for _ in range(calls.chance.randrange(1, 8))]
     where, version = calls.filter(), points[0].payload["document_version"]
     for store in stores:
@@ -81,7 +84,10 @@ async def write(calls: Calls, stores: tuple[VectorStore, VectorStore]) -> None:
         elif kind == "update":
             await store.update_payloads(scope, [point.id for point in points], {"title": "changed"})
     if kind == "delete":
-        assert len({await store.delete(scope, And((where, Leaf("created_at", "eq", 1)))) for store in stores}) == 1
+        assert (
+            len({await store.delete(scope, And((where, Leaf("created_at", "eq", 1)))) for store in stores})
+            == 1
+        )
     if kind == "purge":
         assert len({await store.delete_versions([version]) for store in stores}) == 1
 
@@ -107,7 +113,9 @@ async def read(calls: Calls, stores: tuple[VectorStore, VectorStore]) -> None:
     counts = [await store.count(scope, where) for store in stores]
     assert counts[0] == counts[1]
     found = [await store.retrieve(scope, ids) for store in stores]
-    assert [(point.id, point.payload) for point in found[0]] == [(point.id, point.payload) for point in found[1]]
+    assert [(point.id, point.payload) for point in found[0]] == [
+        (point.id, point.payload) for point in found[1]
+    ]
     assert await engine.count_versions() == await client.count_versions()
     keys = [set(await store.find_embeddings(scope, ["k1", "k5", "none"])) for store in stores]
     assert keys[0] == keys[1]

@@ -12,7 +12,13 @@ import pytest_asyncio
 
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import load_settings
-from ragstone.core.errors import DeadlineExceeded, DocumentNotFound, EngineUnavailable, RagstoneError, StartupError
+from ragstone.core.errors import (
+    DeadlineExceeded,
+    DocumentNotFound,
+    EngineUnavailable,
+    RagstoneError,
+    StartupError,
+)
 from ragstone.core.models import Scope
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.searching import Search
@@ -69,7 +75,9 @@ async def upload(container: Container, text: str) -> str:
 
 async def searched(container: Container, question: str, timeout_s: float = 20.0) -> list[str]:
     """The texts that are found."""
-    found = await container.query.search(Search(Scope(), question, 3), stopwatch=Stopwatch(), timeout_s=timeout_s)
+    found = await container.query.search(
+        Search(Scope(), question, 3), stopwatch=Stopwatch(), timeout_s=timeout_s
+    )
     assert found.degraded == ()
     return [source.text for source in found.sources]
 
