@@ -1,6 +1,7 @@
 """HOSTILE E9 in our words: the vector store is another machine's, and that machine, or the way to it, fails."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -190,6 +191,25 @@ class TestDocuments:
             repair = await container.consistency.last_repair()
             assert repair is not None
             assert repair.versions_queued == 1
+
+    async def test_a_server_that_comes_back_empty_is_filled_again(
+        self, folder: Path, qdrant: QdrantServer
+    ) -> None:
+        async with opened(folder, qdrant) as container:
+            await upload(container, "Zebras run.")
+            await qdrant.stop()
+            shutil.rmtree(folder / "qdrant")
+            await qdrant.start()
+
+            async def is_whole() -> bool:
+                return (
+                    (await container.consistency.check()).is_consistent
+                    if await is_ready(container)
+                    else False
+                )
+
+            await until(is_whole)
+            assert await searched(container, "zebras") == ["Zebras run."]
 
 
 class TestStarts:

@@ -217,10 +217,11 @@ class TestWhereVectorsLie:
         settings = settings_of(folder / "data", qdrant)
         await fill(settings)
         async with build_container(settings, embedder=HashingEmbedder(32), reindex=True) as container:
-            assert container.reindexing is not None
+            reindexing = container.reindexing
+            assert reindexing is not None
 
             async def has_one_collection() -> bool:
-                return len(list((folder / "qdrant").iterdir())) == 1 and container.reindexing.progress is None
+                return len(list((folder / "qdrant").iterdir())) == 1 and reindexing.progress is None
 
             await until(has_one_collection)
             assert len(await ranking(container)) == 5

@@ -31,9 +31,9 @@ async def run_migrate(settings: Settings) -> None:
 
 def _told(moved: Moved, url: str) -> str:
     before = moved.points - moved.copied
-    earlier = f", {before} of them by an earlier run" if before > 0 else ""
+    earlier = f" ({before} of them by an earlier run)" if before > 0 else ""
     return (
-        f"{moved.points} points of {moved.versions} versions are on {url}{earlier}; counts agree, and so do "
-        f"{moved.samples} sampled searches.\nThe data directory holds them no longer: start with QDRANT_URL={url} from "
-        "now on."
+        f"Moved to {url}: points {moved.points}{earlier}, document versions {moved.versions}. Counts agree, and so do "
+        f"{moved.samples} sampled searches.\nThe data directory holds no vectors any more: start with QDRANT_URL={url} "
+        "from now on."
     )

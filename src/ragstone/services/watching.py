@@ -34,19 +34,18 @@ class StoreWatch:
 
     async def _work(self) -> None:
         while True:
-            is_up = await self._store.is_healthy()
-            if not is_up and not self._is_owed:
+            if not self._is_owed and not await self._store.is_healthy():
                 log.error("vector store is down")
                 self._is_owed = True
-            elif is_up and self._is_owed:
+            if self._is_owed:
                 await self._compare()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _compare(self) -> None:
         try:
             found = await self._consistency.repair()
-        except RagstoneError as error:  # away again
-            log.warning("vector store cannot be compared yet", extra={"reason": error.message})
+        except RagstoneError as error:
+            log.debug("vector store cannot be compared yet", extra={"reason": error.message})
             return
         self._is_owed = False
         log.info("vector store is back", extra={"is_consistent": found.is_consistent})

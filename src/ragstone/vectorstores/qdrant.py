@@ -219,7 +219,10 @@ class QdrantVectorStore:
         return await self._count(select(_key(scope), where))
 
     async def count_versions(self, document_versions: Sequence[str] | None = None) -> dict[str, int]:
-        """See the port."""
+        """See the port. The count of all begins the consistency check, so it makes a collection again that is gone, as
+        when the server lost its disk; nobody else does, since only that check fills it."""
+        if document_versions is None:
+            self._is_prepared = False
         chosen = None if document_versions is None else _of_versions(document_versions)
         points = await self._count(chosen)
         if not points:

@@ -5,6 +5,7 @@ seconds, so they are imported only where a server is configured.
 """
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -50,6 +51,7 @@ class QdrantConnection:
     def open(cls, url: str, *, api_key: str | None, timeout_s: float) -> "QdrantConnection":
         """Nothing is sent yet. The key goes as a header, since the client warns of it on plain HTTP: inside of a
         private network that is a choice, and the documentation speaks of it."""
+        host = urlsplit(url).hostname or url
         client = AsyncQdrantClient(
             url=url,
             port=urlsplit(url).port or (443 if url.startswith("https") else 6333),
@@ -57,9 +59,9 @@ class QdrantConnection:
             headers={} if api_key is None else {"api-key": api_key},
             check_compatibility=False,  # it warns from a thread; `require_version` refuses
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=_KEPT_IDLE),
-            trust_env=False,
+            trust_env=not _is_loopback(host),  # a proxy must not see what is meant for this machine
         )
-        return cls(client, name=urlsplit(url).hostname or url, timeout_s=timeout_s)
+        return cls(client, name=host, timeout_s=timeout_s)
 
     async def call(self, request: Request[T]) -> T:
         """One attempt; begun once more where the server had hung up meanwhile, since every request of ours may be
@@ -124,7 +126,7 @@ class QdrantConnection:
             return UpstreamRefused(f"{self._told} refused the key (status {status}); see QDRANT_API_KEY")
         if status == 404:
             return UpstreamRefused(
-                f"{self._told} does not have the collection any more; a restart of Ragstone makes it again"
+                f"{self._told} does not have the collection any more; it is being made again"
             )
         return UpstreamRefused(f"{self._told} refused a request (status {status})")
 
@@ -135,3 +137,10 @@ class QdrantConnection:
 
 class _HungUp(EngineUnavailable):
     """The connection broke before the answer was whole."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
