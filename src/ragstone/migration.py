@@ -4,14 +4,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from ragstone.config.settings import Settings
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import EngineUnavailable, ExternalServiceError, MigrationFailed, StartupError
 from ragstone.core.models import ScoredId
-from ragstone.core.ports import Manifest
+from ragstone.core.ports import Manifest, VectorStore
 from ragstone.services.embedding_space import SERVING, SUCCESSOR, EmbeddingSpace, read_space
 from ragstone.storage.data_directory import MANIFEST_FILE, VECTORS_FOLDER, DataDirectory
 from ragstone.storage.move_file import Move, end_move, read_move, write_move
@@ -24,6 +23,7 @@ from ragstone.vector_homes import (
     open_server,
     shown,
 )
+from ragstone.vectorstores.moving import MovableStore, copy_points, scope_and_vectors
 
 CRASH_POINTS = ("move.page_copied", "move.checked", "move.switched", "move.dropped")
 SAMPLES = 20
@@ -86,8 +86,8 @@ async def _move(
     if begun is None or begun.url != shown(url):
         begun = Move(shown(url), new_prefix())
         write_move(data_dir, begun)
-    source: Any = await FolderHome(data_dir / VECTORS_FOLDER, stack).open(space)
-    target: Any = await (await open_server(settings, url, begun.prefix, stack)).open(space)
+    source = await FolderHome(data_dir / VECTORS_FOLDER, stack).open(space)
+    target = (await open_server(settings, url, begun.prefix, stack)).connect(space)
     await target.prepare()
     moved = await _copy_checked(data_dir, begun, source, target, told)
     crash_point("move.checked")
@@ -100,9 +100,11 @@ async def _move(
     return moved
 
 
-async def _copy_checked(data_dir: Path, begun: Move, source: Any, target: Any, told: Told) -> Moved:
+async def _copy_checked(
+    data_dir: Path, begun: Move, source: MovableStore, target: MovableStore, told: Told
+) -> Moved:
     """What does not agree at first may have changed under an interrupted move: everything is copied once more."""
-    wanted: dict[str, int] = await source.count_versions()
+    wanted = await source.count_versions()
     copied = await _copy(data_dir, begun, source, target, told, sum(wanted.values()))
     if await _differing(wanted, target):
         copied = await _copy(data_dir, replace(begun, after=None), source, target, told, sum(wanted.values()))
@@ -116,9 +118,9 @@ async def _copy_checked(data_dir: Path, begun: Move, source: Any, target: Any, t
     return Moved(sum(wanted.values()), copied, len(wanted), samples)
 
 
-async def _copy(data_dir: Path, begun: Move, source: Any, target: Any, told: Told, total: int) -> int:
-    from ragstone.vectorstores.moving import copy_points
-
+async def _copy(
+    data_dir: Path, begun: Move, source: MovableStore, target: MovableStore, told: Told, total: int
+) -> int:
     async def on_page(after: str | None, copied: int) -> None:
         write_move(data_dir, replace(begun, after=after))
         told(copied, total)
@@ -127,7 +129,7 @@ async def _copy(data_dir: Path, begun: Move, source: Any, target: Any, told: Tol
     return await copy_points(source, target, after=begun.after, on_page=on_page)
 
 
-async def _differing(wanted: dict[str, int], target: Any) -> list[str]:
+async def _differing(wanted: dict[str, int], target: VectorStore) -> list[str]:
     """Versions that are not the same there; those that should not be there are deleted first."""
     found = await target.count_versions()
     await target.delete_versions(sorted(found.keys() - wanted.keys()))
@@ -137,10 +139,8 @@ async def _differing(wanted: dict[str, int], target: Any) -> list[str]:
     )
 
 
-async def _compare_samples(source: Any, target: Any) -> int:
+async def _compare_samples(source: MovableStore, target: MovableStore) -> int:
     """The neighbours of some points, by meaning and by words, are the same ones. Raises MigrationFailed."""
-    from ragstone.vectorstores.moving import scope_and_vectors
-
     for _ in range(SAMPLES):
         rows, _ = await source.read_rows(str(uuid4()), 1)
         if not rows:  # beyond the last id

@@ -8,7 +8,7 @@ import re
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,6 +18,11 @@ from ragstone.core.ports import Manifest, VectorStore
 from ragstone.services.embedding_space import EmbeddingSpace
 from ragstone.storage.data_directory import VECTORS_FOLDER
 from ragstone.storage.move_file import begin_move_anew, end_move
+
+if TYPE_CHECKING:
+    from ragstone.vectorstores.edge import EdgeVectorStore
+    from ragstone.vectorstores.qdrant import QdrantVectorStore
+    from ragstone.vectorstores.qdrant_connection import QdrantConnection
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +112,13 @@ def drop_vectors(data_dir: Path, folder: str) -> None:
 
 
 class FolderHome:
-    """Each collection in a folder, with an engine process of its own."""
+    """Implements `VectorHome`: each collection in a folder, with an engine process of its own."""
 
     def __init__(self, path: Path, stack: AsyncExitStack):
         self._path = path
         self._stack = stack
 
-    async def open(self, space: EmbeddingSpace) -> VectorStore:
+    async def open(self, space: EmbeddingSpace) -> "EdgeVectorStore":
         """See the protocol."""
         from ragstone.vectorstores.edge import EdgeVectorStore
 
@@ -138,9 +143,9 @@ class FolderHome:
 
 
 class ServerHome:
-    """Collections on one server or cluster, whose names begin with this directory's prefix."""
+    """Implements `VectorHome`: collections on one server or cluster, whose names begin with this directory's prefix."""
 
-    def __init__(self, connection: Any, prefix: str, layout: dict[str, Any], *, url: str):
+    def __init__(self, connection: "QdrantConnection", prefix: str, layout: dict[str, Any], *, url: str):
         self._connection = connection
         self._prefix = f"{prefix}-"
         self._layout = layout
@@ -148,11 +153,7 @@ class ServerHome:
 
     async def open(self, space: EmbeddingSpace) -> VectorStore:
         """See the protocol. A server that is down is told in the log, and used when it comes up."""
-        from ragstone.vectorstores.qdrant import QdrantVectorStore
-        from ragstone.vectorstores.qdrant_collection import Layout
-
-        layout = Layout(space.dimension, **self._layout)
-        store = QdrantVectorStore(self._connection, self._prefix + space.folder, layout)
+        store = self.connect(space)
         try:
             await store.prepare()
         except UpstreamRefused as error:
@@ -163,6 +164,15 @@ class ServerHome:
                 extra={"url": self._url, "reason": error.message},
             )
         return store
+
+    def connect(self, space: EmbeddingSpace) -> "QdrantVectorStore":
+        """The store, of which nothing was asked yet."""
+        from ragstone.vectorstores.qdrant import QdrantVectorStore
+        from ragstone.vectorstores.qdrant_collection import Layout
+
+        return QdrantVectorStore(
+            self._connection, self._prefix + space.folder, Layout(space.dimension, **self._layout)
+        )
 
     async def remove_others(self, kept: set[str]) -> None:
         """See the protocol."""

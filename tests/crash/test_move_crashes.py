@@ -38,7 +38,9 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("filled") / "data"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(switching, "FLUSH_EVERY_S", 0.0)
-        async with build_container(load_settings(data_dir=data_dir), embedder=HashingEmbedder(64)) as container:
+        async with build_container(
+            load_settings(data_dir=data_dir), embedder=HashingEmbedder(64)
+        ) as container:
             for text in TEXTS:
                 await container.documents.upload_text(text, UploadFields(Scope()))
 

@@ -133,8 +133,9 @@ async def test_a_collection_is_laid_out_as_the_settings_say(folder: Path) -> Non
     (created,) = [body for method, path, body in sent if (method, path) == ("PUT", "/collections/points")]
     assert (created["shard_number"], created["replication_factor"]) == (2, 3)
     assert created["write_consistency_factor"] == 2
-    assert created["quantization_config"]["scalar"]["type"] == "int8"
-    assert created["vectors"]["dense"]["on_disk"] is True
+    assert created["quantization_config"]["scalar"] == {"type": "int8", "memory": "pinned"}
+    assert created["vectors"]["dense"]["memory"] == "cold"
+    assert created["hnsw_config"] == {"m": 0, "payload_m": 16}
     indexes = {body["field_name"]: body["field_schema"] for _, path, body in sent if path.endswith("/index")}
     assert indexes["scope"] == {"type": "keyword", "is_tenant": True}
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from ragstone.core.models import Scope, SparseVector, Vector
+from ragstone.core.ports import VectorStore
 from ragstone.vectorstores.kept import Row, floats, integers
 
 PAGE = 256  # points; about two megabytes
@@ -21,6 +22,10 @@ class Movable(Protocol):
     async def write_rows(self, rows: Sequence[Row]) -> None:
         """Insert or replace by id. Idempotent."""
         ...
+
+
+class MovableStore(VectorStore, Movable, Protocol):
+    """A vector store over such an engine."""
 
 
 def scope_and_vectors(row: Row) -> tuple[Scope, Vector, SparseVector]:

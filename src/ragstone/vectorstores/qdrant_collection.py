@@ -98,7 +98,6 @@ async def _create(connection: QdrantConnection, name: str, layout: Layout) -> No
                 # A graph for each scope and none over all: every search is within one scope.
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
                 quantization_config=_quantization(layout),
-                on_disk_payload=True,  # what filters need is in the indexes; texts are read for a few hits
             )
 
     await connection.call(create)
@@ -109,14 +108,14 @@ def _dense(layout: Layout) -> models.VectorParams:
         size=layout.dimension,
         distance=models.Distance.COSINE,
         datatype=models.Datatype.FLOAT16,  # as the embedded engine has it: half the memory, recall@10 .999
-        on_disk=layout.is_on_disk,
+        memory=models.Memory.COLD if layout.is_on_disk else None,
     )
 
 
 def _quantization(layout: Layout) -> models.ScalarQuantization | None:
     if layout.quantization == "none":
         return None
-    chosen = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+    chosen = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, memory=models.Memory.PINNED)
     return models.ScalarQuantization(scalar=chosen)
 
 
