@@ -24,16 +24,24 @@ from ragstone.vectorstores.qdrant_collection import (
     make_index,
 )
 from ragstone.vectorstores.qdrant_connection import QdrantConnection, Request
-from ragstone.vectorstores.qdrant_filters import has_value, select
+from ragstone.vectorstores.qdrant_filters import select
 from ragstone.vectorstores.qdrant_points import (
     from_row,
     ids_in_order,
     payload_of,
     to_point,
     to_row,
-    to_sparse,
     to_stored,
     weight_of,
+)
+from ragstone.vectorstores.qdrant_requests import (
+    dense_query,
+    limited,
+    of_versions,
+    overwrite,
+    sparse_query,
+    token_query,
+    upsert,
 )
 from ragstone.vectorstores.ranking import MANY_TIES, TIE_SLACK, rank, ties_reach_beyond
 
@@ -79,7 +87,7 @@ class QdrantVectorStore:
         for rows in _slices(len(points), BATCH_POINTS):
             batch = [to_point(scope, points[row], units[row]) for row in rows]
             crash_point("qdrant.before_upsert")
-            await self._write([_upsert(batch)])
+            await self._write([upsert(batch)])
             crash_point("qdrant.after_upsert")
 
     async def search_dense(
@@ -132,7 +140,7 @@ class QdrantVectorStore:
         await self._index_numbers(where)
         corpus = select(_key(scope), where)
         queries = [
-            _sparse_query(SparseVector((index,), (1.0,)), corpus, corpus, limit=1, with_vector=[SPARSE])
+            sparse_query(SparseVector((index,), (1.0,)), corpus, corpus, limit=1, with_vector=[SPARSE])
             for index in indices
         ]
         answers = await self._query(queries)
@@ -180,9 +188,7 @@ class QdrantVectorStore:
         distinct = list(dict.fromkeys(keys))
         for rows in _slices(len(distinct), BATCH_KEYS):
             batch = [distinct[row] for row in rows]
-            answers = await self._query(
-                [_token_query(embedding_token(scope.tenant_id, key)) for key in batch]
-            )
+            answers = await self._query([token_query(embedding_token(scope.tenant_id, key)) for key in batch])
             found.update((key, to_stored(hits[0])) for key, hits in zip(batch, answers, strict=True) if hits)
         return found
 
@@ -198,7 +204,7 @@ class QdrantVectorStore:
     async def write_rows(self, rows: Sequence[Row]) -> None:
         """See `moving.Movable`."""
         for chosen in _slices(len(rows), BATCH_POINTS):
-            await self._write([_upsert([from_row(rows[position]) for position in chosen])])
+            await self._write([upsert([from_row(rows[position]) for position in chosen])])
 
     async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port."""
@@ -206,7 +212,7 @@ class QdrantVectorStore:
             stored = await self.retrieve(scope, [ids[row] for row in rows])
             changed = [(point.id, payload_of(scope, {**point.payload, **fields})) for point in stored]
             if changed:
-                await self._write([_overwrite(id_, payload) for id_, payload in changed])
+                await self._write([overwrite(id_, payload) for id_, payload in changed])
 
     async def delete(self, scope: Scope, where: Filter) -> int:
         """See the port."""
@@ -223,7 +229,7 @@ class QdrantVectorStore:
         when the server lost its disk; nobody else does, since only that check fills it."""
         if document_versions is None:
             self._is_prepared = False
-        chosen = None if document_versions is None else _of_versions(document_versions)
+        chosen = None if document_versions is None else of_versions(document_versions)
         points = await self._count(chosen)
         if not points:
             return {}
@@ -236,7 +242,7 @@ class QdrantVectorStore:
 
     async def delete_versions(self, document_versions: Sequence[str]) -> int:
         """See the port. A version at a time, as nothing waits for all."""
-        return sum([await self._delete(_of_versions([version])) for version in document_versions])
+        return sum([await self._delete(of_versions([version])) for version in document_versions])
 
     async def flush(self) -> None:
         """A write returns when it is in the server's log; beyond that a server has no way to be asked. What a power
@@ -281,20 +287,20 @@ class QdrantVectorStore:
             return []
         await self._index_numbers(where)
         selected, corpus = select(_key(scope), where, ids), select(_key(scope), where)
-        asked = [] if unit is None else [_dense_query(unit, selected, self._layout.search)]
+        asked = [] if unit is None else [dense_query(unit, selected, self._layout.search)]
         if sparse is not None and sparse.indices:
             pack_sparse(sparse)
-            asked.append(_sparse_query(sparse, selected, corpus))
+            asked.append(sparse_query(sparse, selected, corpus))
         return [unpack_hits(hits) for hits in await self._rank(asked, limit)] if asked else []
 
     async def _rank(
         self, asked: Sequence[models.QueryRequest], limit: int
     ) -> list[tuple[list[str], list[float]]]:
         """Where equal scores reach beyond what was fetched, more are fetched."""
-        answers = await self._query([_limited(query, limit + TIE_SLACK) for query in asked])
+        answers = await self._query([limited(query, limit + TIE_SLACK) for query in asked])
         for leg, points in enumerate(answers):
             if ties_reach_beyond(points, limit):
-                (answers[leg],) = await self._query([_limited(asked[leg], limit + MANY_TIES)])
+                (answers[leg],) = await self._query([limited(asked[leg], limit + MANY_TIES)])
         return [rank(points, limit) for points in answers]
 
     async def _query(self, queries: Sequence[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
@@ -339,46 +345,6 @@ class QdrantVectorStore:
 
 def _key(scope: Scope) -> str:
     return scope_key(scope.tenant_id, scope.collection)
-
-
-def _upsert(batch: list[models.PointStruct]) -> models.UpsertOperation:
-    return models.UpsertOperation(upsert=models.PointsList(points=batch))
-
-
-def _overwrite(id_: str, payload: dict[str, Any]) -> models.OverwritePayloadOperation:
-    return models.OverwritePayloadOperation(
-        overwrite_payload=models.SetPayload(payload=payload, points=[id_])
-    )
-
-
-def _of_versions(versions: Sequence[str]) -> models.Filter:
-    return models.Filter(must=[has_value("document_version", *versions)])
-
-
-def _dense_query(
-    unit: Vector, selected: models.Filter, parameters: models.SearchParams | None
-) -> models.QueryRequest:
-    query = models.NearestQuery(nearest=unit.tolist())
-    return models.QueryRequest(query=query, using=DENSE, filter=selected, params=parameters)
-
-
-def _sparse_query(
-    sparse: SparseVector, selected: models.Filter, corpus: models.Filter, **options: Any
-) -> models.QueryRequest:
-    """IDF is counted over `corpus`."""
-    parameters = models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
-    query = models.NearestQuery(nearest=to_sparse(sparse))
-    return models.QueryRequest(query=query, using=SPARSE, filter=selected, params=parameters, **options)
-
-
-def _token_query(token: bytes) -> models.QueryRequest:
-    """One point that carries it."""
-    selected = models.Filter(must=[has_value("tokens", token.hex())])
-    return models.QueryRequest(filter=selected, limit=1, with_payload=["body"], with_vector=[DENSE])
-
-
-def _limited(query: models.QueryRequest, limit: int) -> models.QueryRequest:
-    return query.model_copy(update={"limit": limit, "with_payload": False})
 
 
 def _slices(length: int, size: int) -> Iterator[range]:
