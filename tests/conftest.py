@@ -12,8 +12,11 @@ import pytest_asyncio
 
 from ragstone.config.settings import Settings, load_settings
 from ragstone.core.models import Embedding, EmbeddingInput, Vector
+from tests import real_qdrant
 from tests.apiclient import Api
 from tests.servers import Server
+
+assert real_qdrant.NOTE  # imported first: other tests must not see that server
 
 _refused: list[str] = []
 """Attempts to reach another machine."""

@@ -31,6 +31,7 @@ from ragstone.core.ports import LLM
 from ragstone.core.timing import Stopwatch
 from ragstone.llms.extractive import ExtractiveLLM
 from ragstone.pipelines.searching import Search
+from ragstone.services.consistency import Consistency
 from ragstone.services.documents import UploadFields
 from ragstone.services.embedding_space import SERVING, EmbeddingSpace, write_space
 from ragstone.storage.blobs import FileBlobStore
@@ -112,6 +113,12 @@ class World:
     reader: ParagraphReader
     embedder: WordEmbedder
     blobs: FileBlobStore
+
+    @property
+    def repaired(self) -> Consistency:
+        """What its start found and repaired."""
+        assert self.container.repaired is not None
+        return self.container.repaired
 
     async def upload(
         self,

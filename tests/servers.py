@@ -16,7 +16,7 @@ GREETING = "Ragstone listens on "
 
 def clean_environment(**changes: str) -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
-    names = ("RAGSTONE_", "LOG_", "CORS_", "CRASH_AT", "OPENAI_")
+    names = ("RAGSTONE_", "LOG_", "CORS_", "CRASH_AT", "OPENAI_", "QDRANT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     return {**kept, **changes}
 

@@ -13,7 +13,7 @@ from ragstone.auth.keys import LOCAL, ApiKeys
 from ragstone.auth.local_key import ensure_local_key
 from ragstone.config.settings import Settings
 from ragstone.core.counts import IngestCounts
-from ragstone.core.errors import InvalidSetting
+from ragstone.core.errors import EngineUnavailable, InvalidSetting
 from ragstone.core.ports import (
     LLM,
     BackupFolder,
@@ -57,15 +57,10 @@ from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.reindexing import Reindexing
 from ragstone.services.serving import ServingStore
 from ragstone.services.switching import VersionSwitch
+from ragstone.services.watching import StoreWatch
 from ragstone.storage.backup_folder import FilledFolder
 from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
-from ragstone.vector_opening import (
-    EMBEDDERS,
-    OpenVectors,
-    open_shared_vectors,
-    open_vectors,
-    remove_collection,
-)
+from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_shared_vectors, open_vectors
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +123,8 @@ class Container:
     """Where an endpoint for traces is configured."""
     dependencies: tuple[Dependency, ...]
     """What requests depend on, for the metrics."""
-    repaired: Consistency
-    """What start-up found and repaired."""
+    repaired: Consistency | None
+    """What start-up found and repaired; None: the Qdrant server was down, and it is done when it is up."""
 
 
 @asynccontextmanager
@@ -216,11 +211,11 @@ async def open_adapters(
         reader,
         answering,
         can_embed=vectors.serving.can_embed,
-        successor=_successor(settings, vectors),
+        successor=_successor(vectors),
     )
 
 
-def _successor(settings: Settings, vectors: OpenVectors) -> Successor | None:
+def _successor(vectors: OpenVectors) -> Successor | None:
     serving, successor = vectors.serving, vectors.successor
     if successor is None:
         return None
@@ -228,7 +223,7 @@ def _successor(settings: Settings, vectors: OpenVectors) -> Successor | None:
     async def retire() -> None:
         await serving.embedder.close()
         await serving.store.close()
-        await remove_collection(settings.data_dir, serving.space)
+        await vectors.home.remove(serving.space.folder)
 
     return Successor(successor.embedder, successor.store, retire)
 
@@ -253,10 +248,12 @@ async def _start_services(
     work = _Work(adapters, needs, tracer)
     query = _query_service(settings, work, needs)
     consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs, queued=work.queue.wake)
-    repaired = await consistency.recover()
+    is_remote = settings.qdrant_url is not None
+    repaired = await _recover(consistency, may_wait=is_remote)
     reindexing = work.reindexing(query)
+    watch = StoreWatch(work.store, consistency, is_owed=repaired is None) if is_remote else None
     health, loop_lag = _health_service(settings, work, needs, work.queue), LoopLag()
-    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, loop_lag, health)
+    workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, watch, loop_lag, health)
     _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
     services = _Services(work, query, consistency, health, loop_lag, tracer, reindexing)
     return _assemble(settings, directory, needs, services, repaired)
@@ -280,7 +277,7 @@ def _assemble(
     directory: DataDirectory,
     needs: Dependencies,
     services: _Services,
-    repaired: Consistency,
+    repaired: Consistency | None,
 ) -> Container:
     work = services.work
     adapters, store = work.parts.adapters, work.store
@@ -312,6 +309,17 @@ def _api_keys(settings: Settings, directory: DataDirectory) -> ApiKeys:
         return ApiKeys({})
     configured = {each.label: each.key.get_secret_value() for each in settings.api_keys}
     return ApiKeys({**configured, LOCAL: ensure_local_key(directory.path)})
+
+
+async def _recover(consistency: ConsistencyService, *, may_wait: bool) -> Consistency | None:
+    """None where the vector store is another machine's, and down."""
+    try:
+        return await consistency.recover()
+    except EngineUnavailable as error:
+        if not may_wait:
+            raise
+        log.warning("vectors are not checked until their server is up", extra={"reason": error.message})
+        return None
 
 
 class _Work:

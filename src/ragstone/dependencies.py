@@ -24,7 +24,6 @@ class Dependencies:
     def of(cls, settings: Settings, llms: Mapping[str, LLM], *, is_reindexing: bool) -> Self:
         """From the settings. `is_reindexing`: the collection that serves has an embedder of its own."""
         vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
-        local = _retry_policy(settings, settings.qdrant_max_retries, None)
         embedding = _embedding_dependency(settings, vendors)
         answerers = {
             name: Answerer(llm, Dependency("llm", vendors, provider=name), settings.llm_context_tokens)
@@ -33,7 +32,7 @@ class Dependencies:
         return cls(
             embedding,
             _former_dependency(vendors) if is_reindexing else embedding,
-            Dependency("search", local, provider="embedded", is_local=True),
+            _search_dependency(settings),
             answerers,
         )
 
@@ -53,6 +52,17 @@ def _embedding_dependency(settings: Settings, vendors: RetryPolicy) -> Dependenc
     if settings.embedding_provider == "minilm":
         return Dependency("embedding", replace(vendors, attempt_timeout_s=None), "minilm", is_local=True)
     return Dependency("embedding", vendors, settings.embedding_provider)
+
+
+def _search_dependency(settings: Settings) -> Dependency:
+    """The engine inside restarts by itself; a server may be down for long."""
+    if settings.qdrant_url is None:
+        local = _retry_policy(settings, settings.qdrant_max_retries, None)
+        return Dependency("search", local, provider="embedded", is_local=True)
+    timeout_s = settings.qdrant_timeout.total_seconds()
+    return Dependency(
+        "search", _retry_policy(settings, settings.qdrant_max_retries, timeout_s), provider="qdrant"
+    )
 
 
 def _retry_policy(settings: Settings, attempts: int, attempt_timeout_s: float | None) -> RetryPolicy:

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import re
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ragstone.config.settings import Settings
-from ragstone.core.errors import FingerprintChanged, RagstoneError, StartupError
+from ragstone.core.errors import FingerprintChanged, RagstoneError
 from ragstone.core.models import Vector
 from ragstone.core.ports import Embedder, Manifest, SparseEncoder, VectorStore
 from ragstone.core.registry import load_object
@@ -27,7 +25,7 @@ from ragstone.services.embedding_space import (
     unpack_probes,
     write_space,
 )
-from ragstone.storage.data_directory import VECTORS_FOLDER, vectors_path
+from ragstone.vector_homes import VectorHome, choose_home, join_home
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,6 @@ PACKAGED = frozenset({"minilm"})
 
 PROBE_LIMIT_S = 5.0  # a start does not wait longer for an embedder over the network
 HOW_TO_REINDEX = "or index the documents anew while the old index serves: ragstone serve --reindex"
-_FOLDER = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,7 @@ class OpenVectors:
     """What serves, and what is to be built beside it and to take its place."""
 
     serving: Generation
+    home: VectorHome
     successor: Generation | None = None
 
 
@@ -73,12 +71,14 @@ async def open_vectors(
 ) -> OpenVectors:
     """One collection a space: vectors of two embedders or tokenizers never meet. What is opened is closed by `stack`.
     Raises FingerprintChanged where they would, unless `reindex` says to build anew."""
-    opening = _Opening(settings, manifest, stack, _wanted(settings, embedder, sparse_encoder))
-    known = await _recorded(manifest) or opening.wanted
+    wanted = _wanted(settings, embedder, sparse_encoder)
+    known = await _recorded(manifest) or wanted
+    home = await choose_home(settings, manifest, known.folder, stack, rebuild=reindex)
+    opening = _Opening(settings, manifest, stack, wanted, home)
     same = opening.guard(embedder, known, SERVING)
     difference = _difference(settings.data_dir, known, opening.wanted) or await _probe(same)
     if difference is None:
-        return OpenVectors(await opening.open_unchanged(known, same))
+        return OpenVectors(await opening.open_unchanged(known, same), home)
     if not reindex:
         raise FingerprintChanged(f"{difference}; go back to the old configuration, {HOW_TO_REINDEX}")
     if known.sparse_fingerprint != opening.wanted.sparse_fingerprint:
@@ -94,28 +94,32 @@ async def open_shared_vectors(
     sparse_encoder: SparseEncoder,
     stack: AsyncExitStack,
 ) -> OpenVectors:
-    """The collection that serves, through the engine of the process that opened it. Raises FingerprintChanged where
+    """The collection that serves, as the process that opened it has it. Raises FingerprintChanged where
     that process has another configuration, EngineUnavailable."""
-    from ragstone.vectorstores.edge import EdgeVectorStore
-
-    opening = _Opening(settings, manifest, stack, _wanted(settings, embedder, sparse_encoder))
+    home = await join_home(settings, manifest, stack)
+    opening = _Opening(settings, manifest, stack, _wanted(settings, embedder, sparse_encoder), home)
     known = await _recorded(manifest) or opening.wanted
     if difference := _difference(settings.data_dir, known, opening.wanted):
         raise FingerprintChanged(difference)
-    folder = vectors_path(settings.data_dir, known.folder)
-    store = await EdgeVectorStore.attach(folder, dimension=known.dimension)
-    stack.push_async_callback(store.close)
-    return OpenVectors(Generation(known, opening.guard(embedder, known, SERVING), store))
+    store = await home.attach(known)
+    return OpenVectors(Generation(known, opening.guard(embedder, known, SERVING), store), home)
 
 
 class _Opening:
     """What all steps need to know."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, stack: AsyncExitStack, wanted: EmbeddingSpace):
+    def __init__(
+        self,
+        settings: Settings,
+        manifest: Manifest,
+        stack: AsyncExitStack,
+        wanted: EmbeddingSpace,
+        home: VectorHome,
+    ):
         self._settings = settings
         self._manifest = manifest
         self._stack = stack
-        self._folder = settings.data_dir / VECTORS_FOLDER
+        self._home = home
         self.wanted = wanted
 
     async def open_unchanged(self, known: EmbeddingSpace, embedder: Embedder) -> Generation:
@@ -124,20 +128,20 @@ class _Opening:
         if space != await read_space(self._manifest, SERVING):
             await write_space(self._manifest, SERVING, space)
         await self._forget_successor()
-        await asyncio.to_thread(_remove_others, self._folder, {space.folder})
-        return Generation(space, embedder, await self._open_store(space))
+        await self._home.remove_others({space.folder})
+        return Generation(space, embedder, await self._home.open(space))
 
     async def open_changed(self, known: EmbeddingSpace, embedder: Embedder) -> OpenVectors:
         space, guarded = await self._successor(known, embedder)
-        await asyncio.to_thread(_remove_others, self._folder, {known.folder, space.folder})
+        await self._home.remove_others({known.folder, space.folder})
         former = await self._former_embedder(known)
         serving = Generation(
             known,
             former or AbsentEmbedder(known.embedder_fingerprint, dimension=known.dimension),
-            await self._open_store(known),
+            await self._home.open(known),
             can_embed=former is not None,
         )
-        return OpenVectors(serving, Generation(space, guarded, await self._open_store(space)))
+        return OpenVectors(serving, self._home, Generation(space, guarded, await self._home.open(space)))
 
     async def _successor(self, known: EmbeddingSpace, embedder: Embedder) -> tuple[EmbeddingSpace, Embedder]:
         """Go on with the one that was begun, if it is the one that is wanted; else begin anew."""
@@ -148,8 +152,8 @@ class _Opening:
             guarded = self.guard(embedder, begun, SUCCESSOR)
             if await _probe(guarded) is None:
                 return begun, guarded
-        await asyncio.to_thread(_remove_others, self._folder, {known.folder})
-        _require_absent(self._folder / wanted.folder)
+        await self._home.remove_others({known.folder})
+        await self._home.require_absent(wanted.folder)
         await write_space(self._manifest, SUCCESSOR, wanted)
         guarded = self.guard(embedder, wanted, SUCCESSOR)
         await _probe(guarded)
@@ -203,13 +207,6 @@ class _Opening:
     async def _forget_successor(self) -> None:
         if await read_space(self._manifest, SUCCESSOR) is not None:
             await write_space(self._manifest, SUCCESSOR, None)
-
-    async def _open_store(self, space: EmbeddingSpace) -> VectorStore:
-        from ragstone.vectorstores.edge import EdgeVectorStore
-
-        store = await EdgeVectorStore.open(self._folder / space.folder, dimension=space.dimension)
-        self._stack.push_async_callback(store.close)
-        return store
 
 
 def _wanted(settings: Settings, embedder: Embedder, sparse_encoder: SparseEncoder) -> EmbeddingSpace:
@@ -277,25 +274,3 @@ def _refuse_words(data_dir: Path, known: EmbeddingSpace) -> NoReturn:
 
 def _folder_name(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
-def _remove_others(vectors: Path, kept: set[str]) -> None:
-    """Collections that a switch or an abandoned re-index left."""
-    for folder in vectors.iterdir() if vectors.is_dir() else ():
-        if _FOLDER.fullmatch(folder.name) and folder.name not in kept:
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # an engine that is just ending; gone with the next start
-
-
-def _require_absent(folder: Path) -> None:
-    """What is begun anew must not find vectors of another model. Raises StartupError."""
-    if folder.exists():
-        raise StartupError(
-            f"{folder} is left from an earlier re-index and cannot be removed yet; start again"
-        )
-
-
-async def remove_collection(data_dir: Path, space: EmbeddingSpace) -> None:
-    """Delete the files of a collection that nobody has open."""
-    await asyncio.to_thread(shutil.rmtree, vectors_path(data_dir, space.folder), ignore_errors=True)

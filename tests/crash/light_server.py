@@ -31,10 +31,12 @@ CHECKED = "consistency: "
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """Which embedder the server has, and whether it is to take over data of another one."""
+    """Which embedder the server has, whether it is to take over data of another one, and which Qdrant server keeps the
+    vectors, if any."""
 
     dimension: int = DIMENSION
     reindex: bool = False
+    qdrant_url: str | None = None
 
 
 def start(data_dir: Path, crash_at: str | None, embedding: Embedding) -> tuple[ForkServerProcess, Connection]:
@@ -61,7 +63,7 @@ def serve(data_dir: Path, crash_at: str | None, embedding: Embedding, log: Conne
 async def _serve(data_dir: Path, embedding: Embedding) -> None:
     switching.FLUSH_EVERY_S = 0.05
     serving.LINGER_S = 0.0
-    settings = load_settings(data_dir=data_dir, port=0)
+    settings = load_settings(data_dir=data_dir, port=0, qdrant_url=embedding.qdrant_url)
     configure_logging(level="WARNING", log_format="json")
     embedder = HashingEmbedder(embedding.dimension)
     async with build_container(settings, embedder=embedder, reindex=embedding.reindex) as container:

@@ -16,7 +16,8 @@ from ragstone.services import consistency, payloads, purging, switching
 from ragstone.services.ingestion import MAX_DEATHS
 from ragstone.storage import blobs, manifest
 from ragstone.vectorstores import edge_engine
-from tests.crash.harness import CrashServer, Gone, settle
+from tests.crash.harness import AS_BEFORE, CrashServer, Gone, settle
+from tests.crash.light_server import Embedding
 from tests.crash.oracle import Oracle
 from tests.engines import quick_folder
 
@@ -48,8 +49,9 @@ LONG = "\n\n".join(f"Paragraph {n} of a long text about nothing in particular." 
 class Chain:
     """Servers on one data directory, each after the death of the one before."""
 
-    def __init__(self, data_dir: Path):
+    def __init__(self, data_dir: Path, embedding: Embedding = AS_BEFORE):
         self.data_dir = data_dir
+        self.embedding = embedding
         self.oracle = Oracle()
         self.deaths: list[str] = []
         self._since_rest = 0
@@ -61,7 +63,7 @@ class Chain:
             self.rest()
         self._since_rest += 1
         self.deaths.append(point)
-        server = CrashServer(self.data_dir, crash_at=point)
+        server = CrashServer(self.data_dir, crash_at=point, embedding=self.embedding)
         engine = server.engine_pids() if server.started else []
         try:
             if server.started:
@@ -77,7 +79,7 @@ class Chain:
 
     def rest(self) -> None:
         """A server that does not die, and ends in order."""
-        server = CrashServer(self.data_dir)
+        server = CrashServer(self.data_dir, embedding=self.embedding)
         try:
             self.judge(server)
             assert server.stop() == 0

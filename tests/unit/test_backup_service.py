@@ -87,7 +87,7 @@ async def test_what_was_ready_is_there_after_a_restore(world: World, folder: Pat
     restore(folder, tmp_path / "new", command="test")
 
     async with open_world(tmp_path / "new", store=restored_store(tmp_path / "new")) as again:
-        assert again.container.repaired.is_consistent
+        assert again.repaired.is_consistent
         assert await again.get(document.id) == document
         assert await again.container.documents.text(DEFAULT_TENANT, document.id) == (
             "Refunds are paid.\n\nCats sleep."
@@ -154,8 +154,8 @@ async def test_what_comes_during_a_backup_is_an_orphan_that_the_next_start_remov
     restore(folder, tmp_path / "new", command="test")
 
     async with open_world(tmp_path / "new", store=restored_store(tmp_path / "new")) as again:
-        assert again.container.repaired.orphan_versions == (f"{later.id}:1",)
-        assert again.container.repaired.incomplete_versions == ()
+        assert again.repaired.orphan_versions == (f"{later.id}:1",)
+        assert again.repaired.incomplete_versions == ()
         assert (await again.container.consistency.check()).is_consistent
         assert await again.texts("refunds cats") == ["Refunds are paid."]
         assert (await again.get(kept.id)).status is DocumentStatus.READY

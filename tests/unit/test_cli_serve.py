@@ -132,6 +132,10 @@ class TestReceivers:
 
         assert tell_receivers(settings) == "Documents and questions are sent to: vectors.example"
 
+    def test_a_qdrant_server_elsewhere_gets_documents_too(self) -> None:
+        settings = load_settings(qdrant_url="https://qdrant.example:6333")
+        assert tell_receivers(settings) == "Documents and questions are sent to: qdrant.example"
+
 
 class Health:
     is_stopping = False

@@ -34,7 +34,7 @@ async def test_a_healthy_directory_agrees_and_is_counted(tmp_path: Path) -> None
     store, _, _ = await filled(tmp_path / "data")
 
     async with open_world(tmp_path / "data", store=store) as again:
-        found = again.container.repaired
+        found = again.repaired
 
     assert found.is_consistent
     assert (found.documents, found.points) == (1, 2)
@@ -45,7 +45,7 @@ async def test_lost_points_are_indexed_again(tmp_path: Path) -> None:
     store.points.popitem()
 
     async with open_world(tmp_path / "data", store=store) as again:
-        assert again.container.repaired.incomplete_versions == (f"{document_id}:1",)
+        assert again.repaired.incomplete_versions == (f"{document_id}:1",)
 
         async def is_whole() -> bool:
             return (await again.container.consistency.check()).is_consistent
@@ -63,7 +63,7 @@ async def test_points_of_no_version_are_deleted(tmp_path: Path) -> None:
     )
 
     async with open_world(tmp_path / "data", store=store) as again:
-        assert again.container.repaired.orphan_versions == ("nobody:1",)
+        assert again.repaired.orphan_versions == ("nobody:1",)
         assert "stray" not in store.points
 
 
@@ -72,7 +72,7 @@ async def test_bytes_of_no_version_are_deleted_at_a_start_since_nobody_uploads_y
     orphan = leave_orphan(tmp_path / "data")
 
     async with open_world(tmp_path / "data", store=store) as again:
-        assert again.container.repaired.orphan_blobs == (orphan.parent.name + orphan.name,)
+        assert again.repaired.orphan_blobs == (orphan.parent.name + orphan.name,)
 
     assert not orphan.exists()
 
@@ -103,7 +103,7 @@ async def test_missing_originals_are_named(tmp_path: Path, caplog: pytest.LogCap
     path.unlink()
 
     async with open_world(tmp_path / "data", store=store) as again:
-        assert again.container.repaired.missing_originals == (f"{document_id}:1",)
+        assert again.repaired.missing_originals == (f"{document_id}:1",)
         assert await again.texts("cats")
 
     assert any("missing" in record.message for record in caplog.records)
@@ -201,8 +201,8 @@ async def test_a_version_without_its_original_is_not_queued(tmp_path: Path) -> N
     store.points.popitem()
 
     async with open_world(tmp_path / "data", store=store) as again:
-        assert again.container.repaired.incomplete_versions == (f"{document_id}:1",)
-        assert again.container.repaired.missing_originals == (f"{document_id}:1",)
+        assert again.repaired.incomplete_versions == (f"{document_id}:1",)
+        assert again.repaired.missing_originals == (f"{document_id}:1",)
         assert (await again.get(document_id)).pending is None
 
 

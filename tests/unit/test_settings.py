@@ -8,6 +8,8 @@ import pytest
 from ragstone.config.settings import Settings, load_settings, setting_names
 from ragstone.core.errors import InvalidSetting
 from ragstone.parsers.bounds import Limits
+from ragstone.vector_homes import shown
+from ragstone.vectorstores.qdrant_collection import Layout
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +215,36 @@ class TestModels:
         )
 
         assert settings.receivers() == ("llm.example", "127.0.0.1", "anthropic", "mistral")
+
+
+class TestQdrant:
+    def test_a_collection_is_laid_out_for_one_node_and_changes_reach_all_copies(self) -> None:
+        assert Layout(8, **load_settings().qdrant_layout()) == Layout(8)
+        copied = load_settings(qdrant_replication_factor=3).qdrant_layout()
+        assert (copied["replication_factor"], copied["write_consistency_factor"]) == (3, 3)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"qdrant_url": "qdrant:6333"}, "such as http://127.0.0.1:6333"),
+            ({"qdrant_write_consistency_factor": 2}, "is more than RAGSTONE_QDRANT_REPLICATION_FACTOR"),
+            ({"qdrant_quantization": "binary"}, "RAGSTONE_QDRANT_QUANTIZATION"),
+        ],
+    )
+    def test_what_no_server_could_do_is_refused(self, given: dict[str, object], said: str) -> None:
+        with pytest.raises(InvalidSetting, match=said):
+            load_settings(**given)
+
+    def test_its_host_is_named_and_its_key_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("QDRANT_URL", "https://user:canary@qdrant.example:6333")
+        monkeypatch.setenv("QDRANT_API_KEY", "canary")
+        settings = load_settings()
+        assert settings.receivers() == ("qdrant.example",)
+        assert settings.qdrant_key == "canary"
+        assert "canary" not in repr(settings).replace(settings.qdrant_url or "", "")
+        assert (
+            shown("https://user:canary@qdrant.example:6333/x?key=canary") == "https://qdrant.example:6333/x"
+        )
 
 
 def test_limits_of_the_reader_are_as_the_reader_has_them() -> None:

@@ -133,6 +133,7 @@ class TestChangedConfiguration:
         assert collections(tmp_path) != before
         async with opened(tmp_path, HashingEmbedder(32)) as again:
             assert again.reindexing is None
+            assert again.repaired is not None
             assert again.repaired.is_consistent
             assert await searched(again, "owls") == (["Owls hoot."], ())
 

@@ -39,7 +39,11 @@ async def run_restore(settings: Settings, folder: Path) -> bool:
     typer.echo(
         f"Restored {backup.documents} documents as of {backup.created_at:%Y-%m-%d %H:%M:%S} UTC into {data_dir}."
     )
-    return await run_doctor(settings, repair=False)
+    if settings.qdrant_url is not None:
+        typer.echo(
+            "Its vectors lie in the directory; `ragstone migrate --to URL` moves them to a Qdrant server."
+        )
+    return await run_doctor(settings.model_copy(update={"qdrant_url": None}), repair=False)
 
 
 def _told(made: dict[str, Any]) -> str:

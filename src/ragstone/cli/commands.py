@@ -188,6 +188,19 @@ def restore(
     raise typer.Exit(0 if healthy else 1)
 
 
+@app.command()
+def migrate(
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="The Qdrant server; its key is QDRANT_API_KEY.")
+    ],
+    data_dir: DataDir = None,
+) -> None:
+    """Move the vectors of a data directory to a Qdrant server. Stopped and run again, it goes on."""
+    from ragstone.cli.migrate import run_migrate
+
+    _run(run_migrate(_settings(data_dir=data_dir, qdrant_url=to)))
+
+
 @app.command(name="fake-llm")
 def fake_llm(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -153,7 +153,7 @@ def tell_receivers(settings: Settings) -> str:
         return "No text leaves this machine."
     sent = (
         "Documents and questions"
-        if _embeds_elsewhere(settings)
+        if _embeds_elsewhere(settings) or _keeps_elsewhere(settings)
         else "Questions and the passages that answer them"
     )
     return f"{sent} are sent to: {', '.join(elsewhere)}"
@@ -164,3 +164,7 @@ def _embeds_elsewhere(settings: Settings) -> bool:
         return False
     url = settings.embedding_base_url or settings.openai_base_url or OPENAI
     return not is_loopback(urlsplit(url).hostname or "")
+
+
+def _keeps_elsewhere(settings: Settings) -> bool:
+    return settings.qdrant_url is not None and not is_loopback(urlsplit(settings.qdrant_url).hostname or "")

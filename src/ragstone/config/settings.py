@@ -135,6 +135,53 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_MAX_RETRIES",
         description="Attempts in all at a model or an embedder over the network.",
     )
+    qdrant_url: str | None = Field(
+        None,
+        validation_alias="QDRANT_URL",
+        description="Qdrant server or cluster that keeps the vectors, such as `http://127.0.0.1:6333`. Left out, the "
+        "engine inside of Ragstone keeps them in the data directory.",
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        None, validation_alias="QDRANT_API_KEY", description="Key of that server, if it asks for one."
+    )
+    qdrant_timeout: timedelta = Field(
+        timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        validation_alias="RAGSTONE_QDRANT_TIMEOUT_SECONDS",
+        description="Longest wait for one answer of that server. A search takes milliseconds, a batch of points a "
+        "second on a busy one.",
+    )
+    qdrant_shard_number: int = Field(
+        1,
+        ge=1,
+        validation_alias="RAGSTONE_QDRANT_SHARD_NUMBER",
+        description="Parts into which a new collection is cut. BM25 counts words within a part, so one is exact, and "
+        "enough for a million chunks.",
+    )
+    qdrant_replication_factor: int = Field(
+        1,
+        ge=1,
+        validation_alias="RAGSTONE_QDRANT_REPLICATION_FACTOR",
+        description="Copies of each part of a new collection, on different nodes of a cluster; 2 outlives one node.",
+    )
+    qdrant_write_consistency_factor: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="RAGSTONE_QDRANT_WRITE_CONSISTENCY_FACTOR",
+        description="Copies that must have a change before it counts. Left out: all, so that a document that is ready "
+        "is found on every node; less lets changes go on while a node is down.",
+    )
+    qdrant_quantization: Literal["none", "int8"] = Field(
+        "none",
+        validation_alias="RAGSTONE_QDRANT_QUANTIZATION",
+        description="`int8` searches a new collection over vectors of half the size, and scores twice the hits by the "
+        "full ones; it pays from about a million chunks.",
+    )
+    qdrant_on_disk: bool = Field(
+        default=False,
+        validation_alias="RAGSTONE_QDRANT_ON_DISK",
+        description="Whether a new collection's vectors are read from disk, where memory does not hold them.",
+    )
     qdrant_max_retries: int = Field(
         2,
         ge=1,
@@ -324,6 +371,9 @@ class Settings(BaseSettings):
         "openai_api_key",
         "openai_base_url",
         "openai_model",
+        "qdrant_url",
+        "qdrant_api_key",
+        "qdrant_write_consistency_factor",
         "llm_temperature",
         "embedding_model",
         "embedding_dimension",
@@ -337,13 +387,16 @@ class Settings(BaseSettings):
         """`NAME=` in a file of settings means: not set."""
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("openai_base_url", "embedding_base_url", "otlp_endpoint")
+    @field_validator("openai_base_url", "embedding_base_url", "otlp_endpoint", "qdrant_url")
     @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
+    def _is_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not (
             urlsplit(value).scheme in {"http", "https"} and urlsplit(value).hostname
         ):
-            raise ValueError("expected a URL such as http://127.0.0.1:11434/v1")
+            example = (
+                "http://127.0.0.1:6333" if info.field_name == "qdrant_url" else "http://127.0.0.1:11434/v1"
+            )
+            raise ValueError(f"expected a URL such as {example}")
         return value
 
     @field_validator(
@@ -353,6 +406,7 @@ class Settings(BaseSettings):
         "retry_max_wait",
         "stream_idle",
         "stream_total",
+        "qdrant_timeout",
         "parse_cpu",
         "parse_wall",
         mode="before",
@@ -371,6 +425,10 @@ class Settings(BaseSettings):
         """What belongs together is set together."""
         if self.retry_max_wait < self.retry_min_wait:
             raise ValueError("RETRY_MAX_WAIT_SECONDS is less than RETRY_MIN_WAIT_SECONDS")
+        if (self.qdrant_write_consistency_factor or 1) > self.qdrant_replication_factor:
+            raise ValueError(
+                "RAGSTONE_QDRANT_WRITE_CONSISTENCY_FACTOR is more than RAGSTONE_QDRANT_REPLICATION_FACTOR"
+            )
         if self.answers_by_default == "openai" and not self.has_openai:
             raise ValueError("RAGSTONE_LLM_PROVIDER=openai needs OPENAI_API_KEY or OPENAI_BASE_URL")
         if self.answers_by_default == "openai" and not self.openai_model:
@@ -387,6 +445,11 @@ class Settings(BaseSettings):
     def needs_keys(self) -> bool:
         """Whether callers need an API key, be it one that has to be made."""
         return bool(self.api_keys) or not is_loopback(self.host)
+
+    @property
+    def qdrant_key(self) -> str | None:
+        """The key in clear."""
+        return _revealed(self.qdrant_api_key)
 
     @property
     def has_openai(self) -> bool:
@@ -443,6 +506,17 @@ class Settings(BaseSettings):
                     found.append(parts.password or parts.username or "")
         return tuple(filter(None, found))
 
+    def qdrant_layout(self) -> dict[str, Any]:
+        """What a new collection of the server is laid out with, besides the dimension."""
+        return {
+            "shard_number": self.qdrant_shard_number,
+            "replication_factor": self.qdrant_replication_factor,
+            "write_consistency_factor": self.qdrant_write_consistency_factor
+            or self.qdrant_replication_factor,
+            "quantization": self.qdrant_quantization,
+            "is_on_disk": self.qdrant_on_disk,
+        }
+
     def parse_limits(self) -> dict[str, Any]:
         """What the limits of the document reader are built from."""
         return {
@@ -481,6 +555,8 @@ class Settings(BaseSettings):
             urls.append(self.openai_base_url or OPENAI)
         if self.embedding_provider == "openai":
             urls.append(self.embedder_options()["base_url"] or OPENAI)
+        if self.qdrant_url:
+            urls.append(self.qdrant_url)
         hosts = [urlsplit(url).hostname or url for url in urls]
         vendors = [name.partition(":")[0] for name in self.aisuite_models]
         return tuple(dict.fromkeys((*hosts, *vendors)))

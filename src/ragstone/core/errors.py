@@ -13,8 +13,8 @@ RagstoneError
 ├── QueueFull, DeadlineExceeded, ClientGone, WorkerDied
 ├── IngestError ── NoText, ParseFailed, ParseLimit, Poison, BadEmbedding, Cancelled, BlobMissing,
 │                  Encrypted, LegacyFormat, UnsafeArchive, UnsafeXml
-└── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, InvalidSetting,
-                    BackupUnusable, BackupDamaged, RestoreRefused
+└── StartupError ── DataDirectoryInUse, ForeignDatabase, ModelMissing, FingerprintChanged, VectorsElsewhere,
+                    MigrationFailed, InvalidSetting, BackupUnusable, BackupDamaged, RestoreRefused
 
 Each code has a heading in docs/troubleshooting.md (a test keeps this so).
 """
@@ -447,6 +447,18 @@ class FingerprintChanged(StartupError):
     """The data was embedded with another configuration."""
 
     code = "fingerprint_changed"
+
+
+class VectorsElsewhere(StartupError):
+    """The vectors of the data directory are not where the configuration says."""
+
+    code = "vectors_elsewhere"
+
+
+class MigrationFailed(StartupError):
+    """What arrived on the other side is not what was sent; nothing was switched."""
+
+    code = "migration_failed"
 
 
 class InvalidSetting(StartupError):

@@ -128,7 +128,8 @@ class VectorStore(Protocol):
         where: Filter | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[ScoredId]:
-        """Exact cosine scan, best first, ties by id. `ids` restricts to these points."""
+        """By cosine, best first, ties by id. `ids` restricts to these points. Exact, but where a server searches a large
+        scope by its graph."""
         ...
 
     async def search_hybrid(

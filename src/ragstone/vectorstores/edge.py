@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, sc
 from ragstone.vectorstores.edge_link import EngineLink
 from ragstone.vectorstores.edge_shared import SharedLink
 from ragstone.vectorstores.frames import Condition
+from ragstone.vectorstores.kept import Row
 
 BATCH_POINTS = 16  # about 3 ms of the engine's time, in which no query is answered
 BATCH_KEYS = 16
@@ -161,6 +163,17 @@ class EdgeVectorStore:
                 (key, unpack_point(point)) for key, point in zip(batch, points, strict=True) if point
             )
         return found
+
+    async def read_rows(self, after: str | None, limit: int) -> tuple[list[Row], str | None]:
+        """See `moving.Movable`."""
+        rows, next_id = await self._link.call("read_rows", after, limit)
+        return [(tenant_id, scope, kept) for tenant_id, scope, kept in rows], next_id
+
+    async def write_rows(self, rows: Sequence[Row]) -> None:
+        """See `moving.Movable`."""
+        for (tenant_id, scope), found in groupby(rows, key=lambda row: row[:2]):
+            await self._may_write.wait()
+            await self._link.call("upsert", tenant_id, scope, [kept for _, _, kept in found])
 
     async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port. In small batches, between which queries are answered."""

@@ -58,9 +58,7 @@ def pack_payload(tenant_id: str, payload: Mapping[str, Any]) -> list[Any]:
 def unpack_point(stored: Sequence[Any]) -> StoredPoint:
     """A point as the engine hands it back; the payload is what was written, to the last digit."""
     id_, body, dense = stored
-    return StoredPoint(
-        id_, _unpack_payload(body), None if dense is None else np.frombuffer(dense, np.float32)
-    )
+    return StoredPoint(id_, unpack_payload(body), None if dense is None else np.frombuffer(dense, np.float32))
 
 
 def unpack_hits(hits: tuple[Sequence[str], Sequence[float]]) -> list[ScoredId]:
@@ -76,6 +74,7 @@ def _to_json(payload: Any) -> str:
         return _BY_THE_BOOK + json.dumps(payload)
 
 
-def _unpack_payload(body: str) -> dict[str, Any]:
+def unpack_payload(body: str) -> dict[str, Any]:
+    """The payload that `pack_payload` made this JSON of."""
     payload: dict[str, Any] = json.loads(body) if body.startswith(_BY_THE_BOOK) else orjson.loads(body)
     return payload

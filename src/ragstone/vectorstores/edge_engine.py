@@ -4,7 +4,6 @@ runs where a test wants it. Its own process is `edge_server`; the store that spe
 Every call of Edge holds the interpreter's lock, so calls run one after another whatever the caller does.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,23 +31,14 @@ from ragstone.core.memory import resident_bytes
 from ragstone.vectorstores.edge_filters import (
     AnyCondition,
     has_value,
-    number_field,
-    number_keys,
     to_conditions,
 )
 from ragstone.vectorstores.edge_idf import EMPTY_CORPUS, TermWeights
-from ragstone.vectorstores.edge_records import (
-    Stored,
-    floats,
-    integers,
-    scope_of,
-    to_payload,
-    to_point,
-    to_stored,
-    weight_of,
-)
+from ragstone.vectorstores.edge_records import Stored, scope_of, to_point, to_row, to_stored, weight_of
 from ragstone.vectorstores.edge_shard import DENSE, INDEXES, SHARD, SPARSE, open_shard, sync_log
-from ragstone.vectorstores.frames import Condition
+from ragstone.vectorstores.frames import Condition, number_field, number_keys
+from ragstone.vectorstores.kept import floats, integers, to_payload
+from ragstone.vectorstores.ranking import MANY_TIES, TIE_SLACK, Hits, rank, ties_reach_beyond
 
 CRASH_POINTS = tuple(
     f"engine.{moment}_{work}" for work in ("upsert", "delete", "flush") for moment in ("before", "after")
@@ -56,15 +46,10 @@ CRASH_POINTS = tuple(
 IDLE_S = 5.0
 """So long without a request before files are put in order."""
 
-_TIE_SLACK = 8
-_MANY_TIES = 1_000
 _MAX_NUMBER_INDEXES = 32
 _WORTH_AN_INDEX = 200  # points; a query reads their numbers several times, at 6 µs each
 _MAX_REPLAY = 5_000  # points; a start after a crash replays so many in about a second
 _VACUUM_AT_LEAST = 1_000  # points; Edge itself leaves a segment alone below this, or below a fifth of it
-
-Hits = tuple[list[str], list[float]]
-"""Ids and scores of one leg, best first."""
 
 _Leg = Callable[[int], QueryRequest]
 
@@ -133,6 +118,12 @@ class Engine:
     ) -> list[Stored]:
         """Some points that pass."""
         return self._scroll(self._select(scope, where), limit, with_vectors=with_vectors)
+
+    def read_rows(self, after: str | None, limit: int) -> tuple[list[Any], str | None]:
+        """Points of all scopes from the id `after` on, as `kept.Row`s, and the id at which the next page begins."""
+        request = ScrollRequest(offset=after, limit=limit, with_payload=True, with_vector=[DENSE, SPARSE])
+        records, next_id = self._shard.scroll(request)
+        return [to_row(record) for record in records], None if next_id is None else str(next_id)
 
     def find_embeddings(self, tokens: Sequence[bytes]) -> list[Stored | None]:
         """For each token one point that carries it, with its vector, or None."""
@@ -233,20 +224,16 @@ class Engine:
         return Filter(must=conditions) if conditions else None
 
     def _run(self, legs: Sequence[_Leg | None], limit: int) -> list[Hits]:
-        asked = [leg(limit + _TIE_SLACK) for leg in legs if leg]
+        asked = [leg(limit + TIE_SLACK) for leg in legs if leg]
         answers = iter(self._shard.query_batch(QueryBatchRequest(asked)) if asked else [])
         return [self._rank(leg, next(answers), limit) if leg else ([], []) for leg in legs]
 
     def _rank(self, leg: _Leg, points: Sequence[ScoredPoint], limit: int) -> Hits:
-        """The first `limit` by score, then id. Where equal scores reach beyond what was fetched (copies of a text in
-        many documents), more are fetched; among more than a thousand equals the engine's own order decides.
-        """
-        if len(points) == limit + _TIE_SLACK and points[-1].score == points[limit - 1].score:
-            points = self._shard.query(leg(limit + _MANY_TIES))
-        worst = points[limit - 1].score if len(points) > limit else -math.inf
-        scored = ((-score, point) for point in points if (score := point.score) >= worst)
-        ranked = sorted((negated, str(point.id)) for negated, point in scored)[:limit]
-        return [id_ for _, id_ in ranked], [-negated for negated, _ in ranked]
+        """The first `limit` by score, then id. Where equal scores reach beyond what was fetched, more are fetched; among
+        more than a thousand equals the engine's own order decides."""
+        if ties_reach_beyond(points, limit):
+            points = self._shard.query(leg(limit + MANY_TIES))
+        return rank(points, limit)
 
     def _measure_weights(
         self, scope: str, where: Condition | None, indices: Sequence[int]
@@ -351,6 +338,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         Engine.retrieve,
         Engine.find,
         Engine.find_embeddings,
+        Engine.read_rows,
         Engine.delete,
         Engine.delete_versions,
         Engine.count,

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, MatchValue, RangeFloat
 
-from ragstone.vectorstores.frames import Condition
+from ragstone.vectorstores.frames import Condition, number_field
 
 AnyCondition: TypeAlias = Any
 """One of Edge's condition classes, a filter among them."""
@@ -13,28 +13,11 @@ AnyCondition: TypeAlias = Any
 NOTHING = HasIdCondition(set())
 
 
-def number_field(key: str) -> str:
-    """Where a point keeps the numbers of this key."""
-    return f"numbers.{key}"
-
-
 def has_value(key: str, *values: str) -> AnyCondition:
     """The payload key holds one of these keywords."""
     if not values:
         return NOTHING
     return FieldCondition(key, match=MatchValue(values[0]) if len(values) == 1 else MatchAny(list(values)))
-
-
-def number_keys(condition: Condition) -> dict[str, bytes]:
-    """The numbers whose order the condition asks for, each with the token of the points that have them."""
-    match condition:
-        case ["range", key, _, _, token]:
-            return {key: token}
-        case ["not", part]:
-            return number_keys(part)
-        case ["and" | "or", parts]:
-            return {key: token for part in parts for key, token in number_keys(part).items()}
-    return {}
 
 
 def to_conditions(condition: Condition, indexed: Collection[str]) -> list[AnyCondition]:

@@ -1,11 +1,11 @@
 """Points and records, between what travels (ids, bytes, JSON) and Qdrant Edge's objects. Runs in the engine's process."""
 
-from array import array
 from typing import Any
 
 from qdrant_edge import Point, Record, ScoredPoint, SparseVector
 
 from ragstone.vectorstores.edge_shard import DENSE, SPARSE
+from ragstone.vectorstores.kept import floats, from_payload, integers, pack_floats, pack_integers, to_payload
 
 Stored = tuple[str, str, bytes | None]
 """Id, payload as JSON, dense vector as float32 bytes where it was asked for."""
@@ -27,24 +27,19 @@ def to_point(
     return Point(id_, vectors, to_payload(fixed, version, tokens, numbers, body))
 
 
-def to_payload(
-    fixed: dict[str, Any], version: str | None, tokens: bytes, numbers: dict[str, list[float]], body: str
-) -> dict[str, Any]:
-    """What is kept of a point besides its vectors."""
-    digits = tokens.hex()
-    return {
-        **fixed,
-        "document_version": version,
-        "tokens": [digits[start : start + 32] for start in range(0, len(digits), 32)],
-        "numbers": numbers,
-        "body": body,
-    }
+def to_row(record: Record) -> list[Any]:
+    """A point that moves to another engine: what `kept.Row` holds."""
+    tenant_id, scope, kept = from_payload(_payload(record))
+    vector: Any = record.vector
+    dense, sparse = vector[DENSE], vector[SPARSE]
+    packed = [pack_floats(dense), pack_integers(sparse.indices), pack_floats(sparse.values)]
+    return [tenant_id, scope, [str(record.id), *packed, *kept]]
 
 
 def to_stored(record: Record) -> Stored:
     """What the store hands back."""
     vector: Any = record.vector
-    dense = array("f", vector[DENSE]).tobytes() if vector else None
+    dense = pack_floats(vector[DENSE]) if vector else None
     return str(record.id), _payload(record)["body"], dense
 
 
@@ -58,16 +53,6 @@ def weight_of(hit: ScoredPoint, index: int) -> float:
     vector: Any = hit.vector
     sparse = vector[SPARSE]
     return float(sparse.values[sparse.indices.index(index)])
-
-
-def floats(packed: bytes) -> list[float]:
-    """Raw float32 as numbers."""
-    return array("f", packed).tolist()
-
-
-def integers(packed: bytes) -> list[int]:
-    """Raw uint32 as numbers."""
-    return array("I", packed).tolist()
 
 
 def _payload(record: Record) -> dict[str, Any]:

@@ -27,6 +27,23 @@ MAX_FRAME_BYTES = 256 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
 
 
+def number_field(key: str) -> str:
+    """Where a point keeps the numbers of this key (see `edge_fields.number_key`)."""
+    return f"numbers.{key}"
+
+
+def number_keys(condition: Condition) -> dict[str, bytes]:
+    """The numbers whose order the condition asks for, each with the token of the points that have them."""
+    match condition:
+        case ["range", key, _, _, token]:
+            return {key: token}
+        case ["not", part]:
+            return number_keys(part)
+        case ["and" | "or", parts]:
+            return {key: token for part in parts for key, token in number_keys(part).items()}
+    return {}
+
+
 class BrokenStream(ConnectionError):
     """What came in is no frame of ours."""
 
