@@ -102,7 +102,8 @@ def state(container: str) -> Any:
 
 def docker(*arguments: str, text: str | None = None) -> str:
     """The output of a docker command. Raises CalledProcessError."""
-    ran = subprocess.run(["docker", *arguments], input=text, stdout=subprocess.PIPE, text=True, check=True)
+    command = ["docker", *arguments]
+    ran = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own
     return ran.stdout.strip()
 
 
