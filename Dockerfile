@@ -20,7 +20,7 @@ RUN uv export --quiet --locked --only-group model --output-file model.txt \
 # No version of binutils is named, since this stage is thrown away.
 # hadolint ignore=DL3008
 RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends binutils && rm -r /var/lib/apt/lists/*
-RUN uv sync --locked --no-default-groups --no-install-project \
+RUN uv sync --locked --all-extras --no-default-groups --no-install-project \
     && find /opt/venv -type d -name tests -prune -exec rm -r {} + \
     && find /opt/venv -path '*/onnxruntime/*' \
         \( -name 'libonnxruntime.so*' -o -name quantization -o -name tools -o -name transformers \) \
