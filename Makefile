@@ -3,14 +3,16 @@
 UV ?= uv
 RUN = $(UV) run
 LINT = $(UV) run --group lint
-PYTHON_FILES = src tests bench tools
+PYTHON_FILES = src tests bench tools deploy
+REQUIREMENTS = echo '\# What uv.lock says, by make docs. Install it with: pip install --no-deps -r requirements.txt'; \
+	$(UV) export --quiet --locked --no-default-groups --group model --no-emit-project --no-header
 ROUNDS ?= 50
 WORKERS ?= 1
 RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint coverage fmt docs bench eval crash states flood
+.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash states flood
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,12 +28,21 @@ test: ## Run the tests
 
 check: lint test ## Run all that CI runs: format, lint, types, imports, tests, docs
 
-lint: ## Check format, lint rules, types and the direction of imports
+lint: operations ## Check format, lint rules, types and the direction of imports
 	$(LINT) black --check --quiet $(PYTHON_FILES)
 	$(LINT) isort --check --quiet $(PYTHON_FILES)
 	$(LINT) ruff check $(PYTHON_FILES)
 	$(LINT) mypy $(PYTHON_FILES)
 	$(LINT) lint-imports
+
+operations: ## Check Dockerfile, compose file, workflows and requirements.txt
+	$(LINT) hadolint Dockerfile
+	$(LINT) zizmor --offline --quiet --no-progress .
+	$(LINT) check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(LINT) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(LINT) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@{ $(REQUIREMENTS); } | cmp --silent - requirements.txt || \
+		{ echo "requirements.txt differs from uv.lock; run: make docs"; exit 1; }
 
 coverage: ## Run the tests, the documentation's included, and measure their coverage
 	$(RUN) pytest --cov --cov-report=term
@@ -41,9 +52,15 @@ fmt: ## Format the code
 	$(LINT) black --quiet $(PYTHON_FILES)
 	$(LINT) ruff check --fix $(PYTHON_FILES)
 
-docs: ## Write what the documentation generates from the code
+docs: ## Write what is generated from the code: in the documentation, .env.example, compose file, requirements.txt
 	$(RUN) python -m tools.settings_table
 	$(RUN) python -m tools.fault_table
+	$(RUN) python -m tools.environment
+	{ $(REQUIREMENTS); } > requirements.txt
+
+image: ## Build the image, and check it as an operator would run it
+	docker build --tag ragstone .
+	$(RUN) python -m tools.image_check ragstone
 
 bench: ## Measure speed and memory against the floor in the same run
 	$(RUN) python -m bench.speed

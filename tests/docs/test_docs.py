@@ -31,6 +31,7 @@ API = DOCS / "api.md"
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 EXTRACTIVE = "decisions/0007-extractive-answers-selection-gate-support.md"
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|TBD|XXX)\b|@@|^TABLE:", re.M)
 
 
@@ -201,7 +202,7 @@ class TestGuide:
 
 
 class TestWorkflows:
-    @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=named)
+    @pytest.mark.parametrize("path", WORKFLOWS, ids=named)
     def test_workflow_may_only_read_and_runs_targets_that_exist(self, path: Path) -> None:
         workflow = read(path)
         targets = re.findall(r"^([a-z]+):.*## ", read(ROOT / "Makefile"), re.M)
@@ -211,6 +212,17 @@ class TestWorkflows:
     def test_workflows_together_run_what_check_runs(self) -> None:
         steps = re.search(r"^check: (.+?) ##", read(ROOT / "Makefile"), re.M)
         assert steps is not None
-        workflows = "".join(read(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
-        ran = set(re.findall(r"run: make (\w+)", workflows))
+        workflows = "".join(map(read, WORKFLOWS))
+        ran = set(re.findall(r"run: make (\w+)", workflows)) - {"image"}  # which asks for docker
         assert {"test" if target == "coverage" else target for target in ran} == set(steps[1].split())
+
+    @pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+    def test_actions_are_pinned_by_hash_and_say_their_version(self, path: Path) -> None:
+        for action in re.findall(r"uses: (.+)", read(path)):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action), action
+
+    def test_the_same_uv_and_the_same_qdrant_everywhere(self) -> None:
+        files = [*map(read, WORKFLOWS), read(ROOT / "Dockerfile"), read(ROOT / "docker-compose.yml")]
+        found = "".join(files)
+        assert len(set(re.findall(r"(?:uv==|UV_VERSION=)([\d.]+)", found))) == 1
+        assert len(set(re.findall(r"qdrant/qdrant:v([\d.]+)", found))) == 1

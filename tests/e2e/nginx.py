@@ -52,7 +52,7 @@ def location_for(url: str) -> str:
 async def nginx_before(url: str, folder: Path) -> AsyncIterator[str]:
     """Its address, for as long as the block runs."""
     assert BINARY is not None
-    port = _free_port()
+    port = free_port()
     text = _CONFIGURATION.format(
         user="user root root;" if os.geteuid() == 0 else "",
         folder=folder,
@@ -72,7 +72,8 @@ async def nginx_before(url: str, folder: Path) -> AsyncIterator[str]:
         await process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
