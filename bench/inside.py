@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragstone.bootstrap import Adapters, open_adapters
+from ragstone.adapters import Adapters, open_adapters
 from ragstone.config.settings import load_settings
 from ragstone.core.deadline import Deadline
 from ragstone.core.filters import parse_filter

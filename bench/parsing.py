@@ -28,7 +28,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from bench.corpus import make_paragraphs
 from bench.figures import Figure, against_bare, at_most
-from ragstone.bootstrap import CHUNKER
+from ragstone.adapters import CHUNKER
 from ragstone.parsers import PARSERS, parser_for
 from ragstone.parsers.bounds import Limits
 from ragstone.parsers.child import ParseProcess

@@ -17,7 +17,7 @@ from sqlalchemy import insert
 
 from bench.corpus import make_paragraphs
 from bench.inside import open_inside
-from ragstone.bootstrap import Adapters
+from ragstone.adapters import Adapters
 from ragstone.core.models import (
     Chunk,
     IngestTask,

@@ -9,7 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ragstone.bootstrap import Adapters, Container, Successor, _start_services
+from ragstone.adapters import Adapters, Successor
+from ragstone.bootstrap import Container, _start_services
 from ragstone.config.settings import load_settings
 from ragstone.core.errors import NoText
 from ragstone.core.models import (

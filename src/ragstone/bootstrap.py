@@ -1,49 +1,36 @@
 """The one place where parts meet: settings in, running container out."""
 
-import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from ragstone.adapters import Adapters, open_adapters, open_tracer
 from ragstone.auth.keys import LOCAL, ApiKeys
 from ragstone.auth.local_key import ensure_local_key
+from ragstone.background import BackgroundWork, start_workers
 from ragstone.config.settings import Settings
 from ragstone.core.counts import IngestCounts
-from ragstone.core.errors import EngineUnavailable, InvalidSetting
+from ragstone.core.errors import EngineUnavailable
 from ragstone.core.ports import (
-    LLM,
     BackupFolder,
-    BlobStore,
-    DocumentReader,
     Embedder,
-    JobObserver,
     Manifest,
-    SparseEncoder,
     Tracer,
-    VectorStore,
 )
-from ragstone.core.registry import load_object
 from ragstone.core.retry import Dependency
 from ragstone.dependencies import Dependencies
 from ragstone.llms.extractive import ExtractiveLLM
 from ragstone.parsers.detection import detect
-from ragstone.pipelines.ingestion import IngestParts
-from ragstone.pipelines.retrieval import RetrievalParts
-from ragstone.pipelines.searching import Index
-from ragstone.queues.in_process import InProcessQueue
 from ragstone.services.backup import BackupService
 from ragstone.services.changes import ChangeService
 from ragstone.services.collections import CollectionService
 from ragstone.services.consistency import AGREEMENT, Consistency, ConsistencyService
 from ragstone.services.documents import DocumentService
 from ragstone.services.health import HealthService, Ingestion
-from ragstone.services.ingestion import IngestService
 from ragstone.services.jobs import JobService
-from ragstone.services.payloads import PayloadWriter
 from ragstone.services.probes import (
     LoopLag,
     dependency_probes,
@@ -52,51 +39,13 @@ from ragstone.services.probes import (
     manifest_probe,
     store_probe,
 )
-from ragstone.services.purging import Purger
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.services.reindexing import Reindexing
-from ragstone.services.serving import ServingStore
-from ragstone.services.switching import VersionSwitch
 from ragstone.services.watching import StoreWatch
 from ragstone.storage.backup_folder import FilledFolder
-from ragstone.storage.data_directory import BLOBS_FOLDER, MANIFEST_FILE, DataDirectory, command_line
-from ragstone.vector_opening import EMBEDDERS, OpenVectors, open_shared_vectors, open_vectors
+from ragstone.storage.data_directory import DataDirectory, command_line
 
 log = logging.getLogger(__name__)
-
-# provider → factory; a provider's library loads only when it is chosen
-LLMS = {
-    "extractive": "ragstone.llms.extractive:ExtractiveLLM",
-    "openai": "ragstone.llms.openai:OpenAILLM",
-    "aisuite": "ragstone.llms.aisuite:AisuiteLLM",
-}
-CHUNKER = "ragstone.chunking.structural:build_chunker"
-
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """What takes the place of embedder and store once all documents are in it; `retire` then frees the old ones."""
-
-    embedder: Embedder
-    store: VectorStore
-    retire: Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Adapters:
-    """The implementations behind the ports; tests may pass their own."""
-
-    embedder: Embedder
-    sparse_encoder: SparseEncoder
-    store: VectorStore
-    manifest: Manifest
-    blobs: BlobStore
-    reader: DocumentReader
-    llms: Mapping[str, LLM]
-    """By provider, the default first."""
-    can_embed: bool = True
-    """Whether `embedder` is there; if not, documents wait for `successor`."""
-    successor: Successor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,95 +106,22 @@ async def build_reading_container(
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, stack, embedder, is_reader=True)
         needs = Dependencies.of(settings, adapters.llms, is_reindexing=False)
-        tracer = await _open_tracer(settings, stack)
-        work = _Work(adapters, needs, tracer)
+        tracer = await open_tracer(settings, stack)
+        work = BackgroundWork(adapters, needs, tracer)
         consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs)
         health, loop_lag = _health_service(settings, work, needs, ingestion), LoopLag()
-        _start_workers(stack, (loop_lag, health), without=())
+        start_workers(stack, (loop_lag, health), without=())
         query = _query_service(settings, work, needs)
         services = _Services(work, query, consistency, health, loop_lag, tracer)
         yield _assemble(settings, directory, needs, services, AGREEMENT)
-
-
-async def open_adapters(
-    settings: Settings,
-    stack: AsyncExitStack,
-    embedder: Embedder | None = None,
-    *,
-    reindex: bool = False,
-    is_reader: bool = False,
-) -> Adapters:
-    """The encoder loads in a thread while the manifest migrates; the engine starts once the fingerprint is known.
-    `is_reader`: another process has started it, and is the one that writes."""
-    from ragstone.embeddings.bm25 import Bm25Encoder
-    from ragstone.parsers.bounds import Limits
-    from ragstone.parsers.pool import WorkerPool
-    from ragstone.storage.blobs import FileBlobStore
-    from ragstone.storage.manifest import open_manifest
-
-    folder = settings.data_dir
-    loading = asyncio.create_task(_load_embedder(settings, embedder))
-    llms = asyncio.create_task(asyncio.to_thread(_build_llms, settings))
-    try:
-        manifest = await open_manifest(folder / MANIFEST_FILE, max_queued_jobs=settings.max_queued_jobs)
-        stack.push_async_callback(manifest.close)
-    finally:
-        found, answering = await asyncio.gather(loading, llms)
-        stack.push_async_callback(found.close)
-        for llm in answering.values():
-            stack.push_async_callback(llm.close)
-    sparse_encoder = Bm25Encoder()
-    if is_reader:
-        vectors = await open_shared_vectors(settings, manifest, found, sparse_encoder, stack)
-    else:
-        vectors = await open_vectors(settings, manifest, found, sparse_encoder, stack, reindex=reindex)
-    reader = WorkerPool(CHUNKER, workers=settings.parse_workers, limits=Limits(**settings.parse_limits()))
-    stack.push_async_callback(reader.close)
-    blobs = FileBlobStore(folder / BLOBS_FOLDER, is_reader=is_reader)
-    return Adapters(
-        vectors.serving.embedder,
-        sparse_encoder,
-        vectors.serving.store,
-        manifest,
-        blobs,
-        reader,
-        answering,
-        can_embed=vectors.serving.can_embed,
-        successor=_successor(vectors),
-    )
-
-
-def _successor(vectors: OpenVectors) -> Successor | None:
-    serving, successor = vectors.serving, vectors.successor
-    if successor is None:
-        return None
-
-    async def retire() -> None:
-        await serving.embedder.close()
-        await serving.store.close()
-        await vectors.home.remove(serving.space.folder)
-
-    return Successor(successor.embedder, successor.store, retire)
-
-
-async def _load_embedder(settings: Settings, given: Embedder | None) -> Embedder:
-    if given is not None:
-        return given
-    build = load_object(EMBEDDERS[settings.embedding_provider])
-    embedder: Embedder = await asyncio.to_thread(build, **settings.embedder_options())
-    return embedder
-
-
-def _build_llms(settings: Settings) -> dict[str, LLM]:
-    return {name: load_object(LLMS[name])(**options) for name, options in settings.llm_options().items()}
 
 
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
     needs = Dependencies.of(settings, adapters.llms, is_reindexing=adapters.successor is not None)
-    tracer = await _open_tracer(settings, stack)
-    work = _Work(adapters, needs, tracer)
+    tracer = await open_tracer(settings, stack)
+    work = BackgroundWork(adapters, needs, tracer)
     query = _query_service(settings, work, needs)
     consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs, queued=work.queue.wake)
     is_remote = settings.qdrant_url is not None
@@ -254,7 +130,7 @@ async def _start_services(
     watch = StoreWatch(work.store, consistency, is_owed=repaired is None) if is_remote else None
     health, loop_lag = _health_service(settings, work, needs, work.queue), LoopLag()
     workers = (work.purger, work.payloads, work.switch, work.queue, reindexing, watch, loop_lag, health)
-    _start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
+    start_workers(stack, workers, without=() if adapters.can_embed else (work.queue,))
     services = _Services(work, query, consistency, health, loop_lag, tracer, reindexing)
     return _assemble(settings, directory, needs, services, repaired)
 
@@ -263,7 +139,7 @@ async def _start_services(
 class _Services:
     """What a container that does all the work and one that only reads differ in."""
 
-    work: "_Work"
+    work: BackgroundWork
     query: QueryService
     consistency: ConsistencyService
     health: HealthService
@@ -322,67 +198,8 @@ async def _recover(consistency: ConsistencyService, *, may_wait: bool) -> Consis
         return None
 
 
-class _Work:
-    """The work in the background, over the collection that serves."""
-
-    def __init__(self, adapters: Adapters, needs: Dependencies, tracer: Tracer | None):
-        manifest, successor = adapters.manifest, adapters.successor
-        self.parts = PartsBuilder(adapters, needs.searching)
-        self._needs = needs
-        self._successor = successor
-        self.store = ServingStore(adapters.store, building=None if successor is None else successor.store)
-        self.counts = IngestCounts()
-        self.switch = VersionSwitch(
-            self.store, manifest, switched=self._after_switch, when_ready=self.counts.version_ready
-        )
-        serving = self.parts.ingesting(adapters.embedder, adapters.store, needs.serving)
-        observers: tuple[JobObserver, ...] = (self.counts,) if tracer is None else (self.counts, tracer)
-        self._ingest = IngestService(serving, manifest, self.switch, observers=observers)
-        self.queue = InProcessQueue(manifest, self._ingest.run)
-        self.purger = Purger(self.store, manifest, adapters.blobs, self.queue)
-        self.payloads = PayloadWriter(self.store, manifest)
-
-    def reindexing(self, query: QueryService) -> Reindexing | None:
-        """Where a collection is built beside: what builds it, and makes it serve."""
-        successor = self._successor
-        if successor is None:
-            return None
-        copied = self.parts.ingesting(successor.embedder, successor.store, self._needs.embedding)
-        found = self.parts.retrieval(successor.embedder, successor.store, self._needs.embedding)
-
-        def adopt() -> asyncio.Event:
-            """In one step of the event loop, so that nothing begins with one half of each."""
-            self.store.adopt()
-            self._ingest.use(copied)
-            return query.use(found)
-
-        return Reindexing(copied, self.store, self.queue, self.switch, adopt=adopt, retire=successor.retire)
-
-    def _after_switch(self) -> None:
-        """Replaced versions wait for their purge, versions given back and parts for their turn, changed words for
-        being written."""
-        self.purger.wake()
-        self.payloads.wake()
-        self.queue.wake()
-
-
-async def _open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer | None:
-    """Closed after all that records. Raises InvalidSetting."""
-    if settings.otlp_endpoint is None:
-        return None
-    try:
-        from ragstone.tracing import Tracing
-    except ImportError as error:
-        raise InvalidSetting(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and traces need the extra: pip install 'ragstone[otel]'"
-        ) from error
-    tracing = Tracing.to(settings.otlp_endpoint)
-    stack.push_async_callback(tracing.close)
-    return tracing
-
-
 def _health_service(
-    settings: Settings, work: _Work, needs: Dependencies, ingestion: Ingestion
+    settings: Settings, work: BackgroundWork, needs: Dependencies, ingestion: Ingestion
 ) -> HealthService:
     manifest, limit = work.parts.adapters.manifest, settings.max_upload_bytes
     return HealthService(
@@ -396,7 +213,7 @@ def _health_service(
     )
 
 
-def _query_service(settings: Settings, work: _Work, needs: Dependencies) -> QueryService:
+def _query_service(settings: Settings, work: BackgroundWork, needs: Dependencies) -> QueryService:
     adapters = work.parts.adapters
     return QueryService(
         work.parts.retrieval(adapters.embedder, adapters.store, needs.serving),
@@ -408,53 +225,11 @@ def _query_service(settings: Settings, work: _Work, needs: Dependencies) -> Quer
     )
 
 
-def _backup_service(settings: Settings, adapters: Adapters, work: _Work) -> BackupService:
+def _backup_service(settings: Settings, adapters: Adapters, work: BackgroundWork) -> BackupService:
     def new_folder(path: Path, directory_id: str) -> BackupFolder:
         return FilledFolder(path, data_dir=settings.data_dir, directory_id=directory_id)
 
     return BackupService(adapters.manifest, work.store, adapters.blobs, work.purger, new_folder=new_folder)
-
-
-class Worker(Protocol):
-    """What works in the background."""
-
-    def start(self) -> None:
-        """Begin."""
-        ...
-
-    async def stop(self) -> None:
-        """End in order, also where it never began."""
-        ...
-
-
-def _start_workers(
-    stack: AsyncExitStack, workers: Sequence[Worker | None], *, without: Sequence[Worker]
-) -> None:
-    """Stopped in reverse: no new work, then the last switch, then purges. Those in `without` are started by others."""
-    for worker in filter(None, workers):
-        if worker not in without:
-            worker.start()
-        stack.push_async_callback(worker.stop)
-
-
-@dataclass(frozen=True, slots=True)
-class PartsBuilder:
-    """The parts of pipelines over one embedder and its collection."""
-
-    adapters: Adapters
-    searching: Dependency
-
-    def retrieval(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> RetrievalParts:
-        """For questions."""
-        index = Index(store, self.adapters.manifest)
-        return RetrievalParts(embedder, self.adapters.sparse_encoder, index, embedding, self.searching)
-
-    def ingesting(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> IngestParts:
-        """For documents."""
-        of = self.adapters
-        return IngestParts(
-            of.reader, embedder, of.sparse_encoder, store, of.blobs, of.manifest, embedding, detect
-        )
 
 
 def _query_limits(settings: Settings) -> QueryLimits:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragstone.bootstrap import Successor
+from ragstone.adapters import Successor
 from ragstone.core.errors import BadEmbedding, EmbedderUnavailable
 from ragstone.core.models import DEFAULT_TENANT, Embedding, KnownChunk, ReadDocument, Scope, Vector
 from ragstone.core.timing import Stopwatch
