@@ -12,7 +12,7 @@ RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash states flood
+.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash states flood soak
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ states: ## Live random lives of the whole service beside a plain model: make sta
 
 flood: ## Upload 10,000 documents at once to a server with room for 500
 	$(RUN) python -m tests.hostile.flood
+
+soak: ## Half an hour of everything at once: what the server holds must not grow
+	$(RUN) python -m bench.soak

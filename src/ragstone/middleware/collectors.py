@@ -1,5 +1,6 @@
 """Prometheus series that are read where they are kept, when they are asked for: parts, queue, engine, ingest."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.core import (
@@ -40,6 +41,9 @@ class HealthCollector(Collector):
             "ragstone_event_loop_lag_seconds",
             "How late the event loop came to what was due, at worst in the last half minute.",
             self._loop_lag_s(),
+        )
+        yield _gauge(
+            "ragstone_event_loop_tasks", "What is in work on the event loop.", float(len(asyncio.all_tasks()))
         )
         yield _components(health.components)
         yield from _queue(figures.get("ingestion", _NONE))
