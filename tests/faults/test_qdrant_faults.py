@@ -23,7 +23,7 @@ from ragstone.core.errors import (
 from ragstone.core.models import Scope
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.searching import Search
-from ragstone.services import ingestion, switching, watching
+from ragstone.services import health, ingestion, switching, watching
 from ragstone.services.documents import UploadFields
 from ragstone.testing.embedders import HashingEmbedder
 from ragstone.testing.qdrant_server import Fault, QdrantServer
@@ -39,6 +39,7 @@ LONG = "\n\n".join(f"Zebra number {n} of a long herd runs over a wide plain in t
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switching, "FLUSH_EVERY_S", 0.0)
     monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(health, "FRESH_S", 0.0)
     monkeypatch.setattr(ingestion, "RETRY_AFTER", ingestion.RETRY_AFTER / 100)
 
 

@@ -14,6 +14,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _has_body_to_come = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
@@ -21,10 +22,11 @@ class PatientProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Begin to wait at the first byte of a further head."""
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+        """Begin to wait at the first byte of a further head, or of the rest of a body that was answered already."""
+        if self._deadline is None and (not self._has_body_to_come or self.cycle.response_complete):
             self._expect_head()
-        self._head_bytes += len(data)
+        if not self._has_body_to_come:
+            self._head_bytes += len(data)
         super().data_received(data)
         if self._deadline is not None and self._head_bytes > MAX_HEAD_BYTES:
             self._give_up()
@@ -32,7 +34,13 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._expect_nothing()
+        self._has_body_to_come = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is there, be it that the reply was before it."""
+        self._has_body_to_come = False
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
