@@ -17,7 +17,7 @@ class TestMetadata:
         [
             {},
             {"a": "text", "b": 1, "c": 1.5, "d": True, "e": None, "f": ["x", 2, False]},
-            {"a.b": "dots", 'quo"te': 1, "": "an empty key"},
+            {"a.b": "dots", 'quo"te': 1, " ": "a space"},
             {"n": 2**53, "m": -(2**53)},
             {"k" * 256: "v" * 8_192},
             {"list": ["x"] * 256},
