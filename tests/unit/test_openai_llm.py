@@ -274,7 +274,8 @@ class TestBounds:
     async def test_an_endless_body_is_left_early_and_takes_no_memory(
         self, upstream: ScriptedUpstream, llm: OpenAILLM, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ragstone.vendors.openai.MAX_BODY_BYTES", 1024 * 1024)
+        for limit in ("MAX_BODY_BYTES", "MAX_STREAM_BYTES"):
+            monkeypatch.setattr(f"ragstone.vendors.openai.{limit}", 1024 * 1024)
         upstream.script(Fault(kind, after=1))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
