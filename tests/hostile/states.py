@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +111,12 @@ class Known:
         if self.newest.replaces:
             self.versions = {max(self.versions): self.newest}
         return True
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """A spooled file may be gone since the folder was listed: a death at that moment would not have left it either."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
 
 
 class Life(RuleBasedStateMachine):
@@ -312,7 +318,7 @@ class Life(RuleBasedStateMachine):
         """What is on the disk at this moment is all that the next start has."""
         self.folders += 1
         folder, store = self.root / str(self.folders), MemoryStore()
-        shutil.copytree(self.folder, folder)
+        shutil.copytree(self.folder, folder, copy_function=_copy_if_there)
         store.points = dict(self.world.store.points)
         self.run(self.stack.aclose())
         self.run(self.start(folder, store))
