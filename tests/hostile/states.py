@@ -114,7 +114,7 @@ class Known:
 
 
 def _copy_if_there(source: str, target: str) -> None:
-    """A spooled file may be gone since the folder was listed: a death at that moment would not have left it either."""
+    """What a thread was just removing may be gone since the folder was listed: nothing refers to it any more."""
     with suppress(FileNotFoundError):
         shutil.copy2(source, target)
 

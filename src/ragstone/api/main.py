@@ -112,9 +112,7 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(name)
     settings = load_settings()
-    configure_logging(
-        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
-    )
+    configure_logging(**settings.log_options())
     app = globals()["app"] = create_app(settings)
     return app
 

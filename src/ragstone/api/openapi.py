@@ -1,6 +1,7 @@
 """What the OpenAPI document says beyond the routes' own words: bodies that are read by hand, keys, refusals of all."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,6 +27,7 @@ def complete_openapi(app: FastAPI, models: Sequence[type[BaseModel]]) -> None:
     """Let the application's document say all of it."""
     make = app.openapi
 
+    @cache
     def openapi() -> dict[str, Any]:
         document = make()
         _add_schemas(document, models)

@@ -11,10 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ragstone.cli.assignment import Assignment, pack_assignment
-
-STEADY_AFTER_S = 10.0
-FIRST_PAUSE_S = 0.2
-MAX_PAUSE_S = 5.0
+from ragstone.core.restarts import RestartPace
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +30,7 @@ class Post:
         self._lost = lost
         self._process: Process | None = None
         self._is_ending = asyncio.Event()
-        self._deaths = 0
+        self._pace = RestartPace()
         self._standing = b""
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -57,9 +54,9 @@ class Post:
                 "worker died",
                 extra={"worker": self.number, "exit_code": exit_code, "lived_s": round(lived_s, 1)},
             )
-            self._deaths = 1 if lived_s > STEADY_AFTER_S else self._deaths + 1
+            self._pace.note_death(lived_s)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause_s()):
+                async with asyncio.timeout(self._pace.pause_s):
                     await self._is_ending.wait()
 
     def say(self, word: bytes) -> None:
@@ -113,7 +110,7 @@ class Post:
     async def _spawn(self) -> Process:
         """Spawned, never forked. A crash point that fired does not fire again."""
         environment = dict(os.environ)
-        if self._deaths:
+        if self._pace.deaths:
             environment.pop("CRASH_AT", None)
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -126,11 +123,6 @@ class Post:
             env=environment,
             pass_fds=(self._assignment.directory_lock, self._assignment.listening),
         )
-
-    def _pause_s(self) -> float:
-        if self._deaths <= 1:
-            return 0.0
-        return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (self._deaths - 2))
 
 
 def _write(process: Process, words: bytes) -> None:

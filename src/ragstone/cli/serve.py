@@ -95,9 +95,7 @@ class Server(uvicorn.Server):
 
 async def run_server(settings: Settings, *, reindex: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; `reindex` as `build_container` has it. Raises StartupError kinds."""
-    configure_logging(
-        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
-    )
+    configure_logging(**settings.log_options())
     with bind(settings) as bound:  # before anything is opened, and listening once everything is
         async with build_container(settings, reindex=reindex) as container:
             await serve_container(settings, container, bound)

@@ -37,9 +37,7 @@ log = logging.getLogger(__name__)
 async def run_workers(settings: Settings, *, reindex: bool = False) -> None:
     """Serve with `settings.workers` processes until SIGTERM or SIGINT. With `reindex`, and something to index anew, one
     serves until the new index does. Raises StartupError kinds."""
-    configure_logging(
-        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
-    )
+    configure_logging(**settings.log_options())
     directory = DataDirectory.open(settings.data_dir, command=command_line())
     try:
         with bind(settings) as bound, _inside_socket() as inside:

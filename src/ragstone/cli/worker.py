@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -55,9 +56,7 @@ def main() -> int:
 
     assignment = read_assignment(0)
     settings = assignment.settings
-    configure_logging(
-        level=settings.log_level, log_format=settings.log_format, secrets=settings.secret_values()
-    )
+    configure_logging(**settings.log_options())
     label_logs(assignment.number)
     try:
         uvloop.run(_work(assignment, announce))
@@ -114,6 +113,7 @@ async def _serve(
     listening = adopt(assignment.listening)
     listen(listening, assignment.settings)
     server = _PublicServer(
+        announce,
         server_config(app),
         container,
         requests=requests,
@@ -121,17 +121,18 @@ async def _serve(
         told=tell_callers(assignment.settings),
         shared=True,
     )
-    server.announce = announce
     signal.signal(signal.SIGTERM, server.handle_exit)  # as before and after uvicorn listens to it
     await server.serve(sockets=[])
 
 
 class _PublicServer(Server):
-    announce: Announce
+    def __init__(self, announce: Announce, config: uvicorn.Config, container: Container, **parts: Any):
+        super().__init__(config, container, **parts)
+        self._announce = announce
 
     def tell(self) -> None:
         """The supervisor tells the others."""
-        self.announce(**{SERVING: self.told})
+        self._announce(**{SERVING: self.told})
 
 
 class _InsideServer(uvicorn.Server):

@@ -493,6 +493,10 @@ class Settings(BaseSettings):
             "timeout_s": self.llm_timeout.total_seconds(),
         }
 
+    def log_options(self) -> dict[str, Any]:
+        """What the log of a process is set up with."""
+        return {"level": self.log_level, "log_format": self.log_format, "secrets": self.secret_values()}
+
     def secret_values(self) -> tuple[str, ...]:
         """All that must never be written anywhere: keys, and what URLs hold of credentials."""
         found: list[str] = []

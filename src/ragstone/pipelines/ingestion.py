@@ -81,7 +81,7 @@ async def ingest(parts: IngestParts, task: IngestTask, stopwatch: Stopwatch) -> 
     document = await _read(parts, task, progress, stopwatch)
     parsed, chunks = document.parsed, document.chunks
     title = task.title or parsed.title or task.filename or "Untitled"
-    with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains here is storing it
+    with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains is to store it
         text_sha256 = await _store_content(parts, task, document)
     stopwatch.tell("embed", provider=parts.embedding.provider, model=parts.embedder.fingerprint)
     stopwatch.tell("index", collection=task.scope.collection, chunks=len(chunks))
@@ -134,6 +134,8 @@ async def _read(
     parts: IngestParts, task: IngestTask, progress: ProgressLog, stopwatch: Stopwatch
 ) -> ReadDocument:
     await progress.report(Stage.PARSE, 0, 0)
+    with stopwatch.stage("chunk"):
+        known = await known_before(parts.store, task)
     stopwatch.tell("parse", media_type=task.media_type, bytes=task.bytes)
     with stopwatch.stage("parse"):
         document = await parts.reader.read(
@@ -141,7 +143,7 @@ async def _read(
             media_type=task.media_type,
             title=task.title,
             new_spool=parts.blobs.new_spool,
-            known=await known_before(parts.store, task),
+            known=known,
         )
     crash_point("ingest.parsed")
     return document

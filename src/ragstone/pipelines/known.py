@@ -4,7 +4,7 @@ from ragstone.core.models import IngestTask, JobKind, KnownChunk, Scope
 from ragstone.core.ports import VectorStore
 from ragstone.pipelines.payload import point_id
 
-_AT_ONCE = 256  # points; bounds memory, as each brings its whole payload
+_AT_ONCE = 64  # points: each brings its whole payload, and questions wait while it is unpacked
 
 
 async def known_before(store: VectorStore, task: IngestTask) -> tuple[KnownChunk, ...]:

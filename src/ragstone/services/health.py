@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ragstone.services.recurring import Recurring
+
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.5  # nobody waits longer for a finding: an orchestrator's probe gives up after a second
@@ -81,20 +83,20 @@ class HealthService:
     def __init__(self, probes: Sequence[Probe]):
         self._watched = tuple(_Watched(probe) for probe in probes)
         self._started = time.monotonic()
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = Recurring("health", self.check, idle_s=WATCH_EVERY_S, retry_s=WATCH_EVERY_S)
         self.is_stopping = False
 
     def start(self) -> None:
         """Ask every now and then from now on, so that what changes is logged though nobody asks."""
-        self._watch = asyncio.create_task(self._look_now_and_then(), name="health")
+        self._watch.start()
 
     async def stop(self) -> None:
         """Give up what is being asked; idempotent."""
-        running = [self._watch, *(watched.asking for watched in self._watched)]
-        found = [task for task in running if task is not None]
-        for task in found:
+        await self._watch.stop()
+        asking = [watched.asking for watched in self._watched if watched.asking is not None]
+        for task in asking:
             task.cancel()
-        await asyncio.gather(*found, return_exceptions=True)
+        await asyncio.gather(*asking, return_exceptions=True)
 
     async def check(self) -> Health:
         """Never raises. Findings are at most a second old, but for parts that are slow to answer."""
@@ -114,11 +116,6 @@ class HealthService:
         if self.is_stopping or any(part.required for part in down):
             return "unhealthy"
         return "degraded" if any(part.reason for part in components.values()) else "healthy"
-
-    async def _look_now_and_then(self) -> None:
-        while True:
-            await self.check()
-            await asyncio.sleep(WATCH_EVERY_S)
 
 
 class _Watched:

@@ -69,7 +69,7 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        at_work = min(MAX_ACTIVE, MAX_ACTIVE_LOCAL) if limits.is_local else MAX_ACTIVE
+        at_work = MAX_ACTIVE_LOCAL if limits.is_local else MAX_ACTIVE
         self._active = Places("searches are being worked on", at_work=at_work, in_line=MAX_IN_LINE)
         self._open = Places("answers are being written", at_work=MAX_OPEN)
 

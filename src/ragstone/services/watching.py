@@ -1,11 +1,11 @@
 """The vector store on another machine: after it was away, what it holds is compared with the manifest again."""
 
-import asyncio
 import logging
 
 from ragstone.core.errors import RagstoneError
 from ragstone.core.ports import VectorStore
 from ragstone.services.consistency import ConsistencyService
+from ragstone.services.recurring import Recurring
 
 log = logging.getLogger(__name__)
 
@@ -20,26 +20,22 @@ class StoreWatch:
         self._store = store
         self._consistency = consistency
         self._is_owed = is_owed
-        self._loop: asyncio.Task[None] | None = None
+        self._looking = Recurring("vector store watch", self._look, idle_s=LOOK_EVERY_S, retry_s=LOOK_EVERY_S)
 
     def start(self) -> None:
         """Begin to look."""
-        self._loop = asyncio.create_task(self._work(), name="vector store watch")
+        self._looking.start()
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._looking.stop()
 
-    async def _work(self) -> None:
-        while True:
-            if not self._is_owed and not await self._store.is_healthy():
-                log.error("vector store is down")
-                self._is_owed = True
-            if self._is_owed:
-                await self._compare()
-            await asyncio.sleep(LOOK_EVERY_S)
+    async def _look(self) -> None:
+        if not self._is_owed and not await self._store.is_healthy():
+            log.error("vector store is down")
+            self._is_owed = True
+        if self._is_owed:
+            await self._compare()
 
     async def _compare(self) -> None:
         try:

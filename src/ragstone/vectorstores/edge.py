@@ -12,7 +12,7 @@ from ragstone.core.files import copy_tree, sync_tree
 from ragstone.core.filters import Filter
 from ragstone.core.models import EngineState, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 from ragstone.core.threads import in_thread
-from ragstone.vectorstores.edge_codec import (
+from ragstone.vectorstores.codec import (
     pack_payload,
     pack_point,
     pack_sparse,
@@ -20,9 +20,9 @@ from ragstone.vectorstores.edge_codec import (
     unpack_hits,
     unpack_point,
 )
-from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.edge_link import EngineLink
 from ragstone.vectorstores.edge_shared import SharedLink
+from ragstone.vectorstores.fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.frames import Condition
 from ragstone.vectorstores.kept import Row
 

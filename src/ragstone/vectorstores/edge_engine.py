@@ -55,7 +55,7 @@ _Leg = Callable[[int], QueryRequest]
 
 
 class Engine:
-    """Scopes are the keys that `edge_fields.scope_key` makes; ids are UUIDs in their usual form."""
+    """Scopes are the keys that `fields.scope_key` makes; ids are UUIDs in their usual form."""
 
     def __init__(self, directory: Path, *, dimension: int) -> None:
         """Raises EngineRefusal."""

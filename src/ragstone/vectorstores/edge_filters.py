@@ -1,4 +1,4 @@
-"""Filters in Qdrant Edge's terms: the engine's side of `edge_fields`."""
+"""Filters in Qdrant Edge's terms: the engine's side of `fields`."""
 
 from collections.abc import Collection
 from typing import Any, TypeAlias

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ragstone.core.errors import EngineUnavailable, RagstoneError
+from ragstone.core.restarts import RestartPace
 from ragstone.vectorstores.edge_connection import ConnectionLost, EngineConnection
 from ragstone.vectorstores.edge_process import EngineProcess
 
 HANG_LIMIT_S = 15.0  # no single call of ours takes a third of it at 100,000 points
 RECONNECT_WAIT_S = 2.0
-_STEADY_AFTER_S = 10.0
-_FIRST_PAUSE_S = 0.1
-_MAX_PAUSE_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +105,7 @@ class EngineLink(LastingLink):
         self._directory = directory
         self._dimension = dimension
         self._lock_wait_s = lock_wait_s
-        self._deaths = 0
+        self._pace = RestartPace()
         self._process: EngineProcess | None = None
 
     async def start(self) -> None:
@@ -147,7 +145,7 @@ class EngineLink(LastingLink):
             log.error(
                 "engine died", extra={"exit_code": self._process.exit_code, "lived_s": round(lived_s, 1)}
             )
-            self._deaths = 1 if lived_s > _STEADY_AFTER_S else self._deaths + 1
+            self._pace.note_death(lived_s)
             await self._restart()
             self._restarts += 1
 
@@ -155,14 +153,11 @@ class EngineLink(LastingLink):
         """At once after the first death, then later and later. A crash point that fired does not fire again."""
         environment = {name: value for name, value in os.environ.items() if name != "CRASH_AT"}
         while True:
-            await asyncio.sleep(self._pause_s())
+            await asyncio.sleep(self._pace.pause_s)
             try:
                 return await self._spawn(environment)
             except (RagstoneError, OSError) as error:
-                self._deaths += 1
-                log.warning("engine restart failed", extra={"attempt": self._deaths, "reason": str(error)})
-
-    def _pause_s(self) -> float:
-        if self._deaths <= 1:
-            return 0.0
-        return min(_MAX_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._deaths - 2))
+                self._pace.note_death()
+                log.warning(
+                    "engine restart failed", extra={"attempt": self._pace.deaths, "reason": str(error)}
+                )

@@ -28,7 +28,7 @@ _LENGTH = struct.Struct("<I")
 
 
 def number_field(key: str) -> str:
-    """Where a point keeps the numbers of this key (see `edge_fields.number_key`)."""
+    """Where a point keeps the numbers of this key (see `fields.number_key`)."""
     return f"numbers.{key}"
 
 

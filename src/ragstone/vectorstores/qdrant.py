@@ -11,8 +11,8 @@ from ragstone.core.crash import crash_point
 from ragstone.core.errors import EngineUnavailable, RagstoneError
 from ragstone.core.filters import Filter
 from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
-from ragstone.vectorstores.edge_codec import pack_sparse, unit_rows, unpack_hits
-from ragstone.vectorstores.edge_fields import embedding_token, encode_filter, scope_key
+from ragstone.vectorstores.codec import pack_sparse, unit_rows, unpack_hits
+from ragstone.vectorstores.fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.frames import number_field, number_keys
 from ragstone.vectorstores.kept import Row
 from ragstone.vectorstores.qdrant_collection import (

@@ -5,7 +5,6 @@ seconds, so they are imported only where a server is configured.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from ragstone.core.errors import (
     UpstreamGarbled,
     UpstreamRefused,
 )
+from ragstone.core.hosts import is_loopback
 
 T = TypeVar("T")
 Request = Callable[[AsyncQdrantClient], Awaitable[T]]
@@ -59,7 +59,7 @@ class QdrantConnection:
             headers={} if api_key is None else {"api-key": api_key},
             check_compatibility=False,  # it warns from a thread; `require_version` refuses
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=_KEPT_IDLE),
-            trust_env=not _is_loopback(host),  # a proxy must not see what is meant for this machine
+            trust_env=not is_loopback(host),  # a proxy must not see what is meant for this machine
         )
         return cls(client, name=host, timeout_s=timeout_s)
 
@@ -137,10 +137,3 @@ class QdrantConnection:
 
 class _HungUp(EngineUnavailable):
     """The connection broke before the answer was whole."""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,4 +1,4 @@
-"""Filters in the terms of Qdrant's client: the same conditions as `edge_filters`, from the same `edge_fields`."""
+"""Filters in the terms of Qdrant's client: the same conditions as `edge_filters`, from the same `fields`."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -6,7 +6,7 @@ from typing import TypeAlias
 from qdrant_client import models
 
 from ragstone.core.filters import Filter
-from ragstone.vectorstores.edge_fields import encode_filter
+from ragstone.vectorstores.fields import encode_filter
 from ragstone.vectorstores.frames import Condition, number_field
 
 AnyCondition: TypeAlias = models.Condition

@@ -8,8 +8,8 @@ import numpy as np
 from qdrant_client import models
 
 from ragstone.core.models import Point, Scope, SparseVector, StoredPoint, Vector
-from ragstone.vectorstores.edge_codec import pack_payload, unpack_payload
-from ragstone.vectorstores.edge_fields import scope_key
+from ragstone.vectorstores.codec import pack_payload, unpack_payload
+from ragstone.vectorstores.fields import scope_key
 from ragstone.vectorstores.kept import (
     Row,
     floats,

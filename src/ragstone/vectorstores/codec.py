@@ -12,7 +12,7 @@ import orjson
 from ragstone.core.errors import BadEmbedding
 from ragstone.core.filters import payload_fields
 from ragstone.core.models import Point, ScoredId, SparseVector, StoredPoint, Vector
-from ragstone.vectorstores.edge_fields import embedding_token, numbers_of, tokens_of
+from ragstone.vectorstores.fields import embedding_token, numbers_of, tokens_of
 
 _BY_THE_BOOK = "\n"  # opens a payload that orjson would not read back as it was
 

@@ -13,7 +13,7 @@ from ragstone.core.filters import And, Filter, Leaf, Not, Or, matches, payload_f
 from ragstone.core.models import Point
 from ragstone.testing.vector_store_contract.scenes import DIMENSION, fresh_scope, ids_of, point
 from ragstone.vectorstores.edge import EdgeVectorStore
-from ragstone.vectorstores.edge_fields import number_key, scope_key, tokens_of, value_token
+from ragstone.vectorstores.fields import number_key, scope_key, tokens_of, value_token
 from tests.engines import open_engine, quick_folder, store_of
 
 KEYS = ("a", "a.b", "a.b[0]", "", '"', "'; --", "a\x00b", "\ud800", "ключ", "tokens", "x" * 300)
