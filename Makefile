@@ -35,7 +35,7 @@ lint: operations ## Check format, lint rules, types and the direction of imports
 	$(LINT) mypy $(PYTHON_FILES)
 	$(LINT) lint-imports
 
-operations: ## Check Dockerfile, compose file, workflows and requirements.txt
+operations: ## Check Dockerfile, compose file, workflows, requirements.txt and diagrams
 	$(LINT) hadolint Dockerfile
 	$(LINT) zizmor --offline --quiet --no-progress .
 	$(LINT) check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
@@ -43,6 +43,7 @@ operations: ## Check Dockerfile, compose file, workflows and requirements.txt
 	$(LINT) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@{ $(REQUIREMENTS); } | cmp --silent - requirements.txt || \
 		{ echo "requirements.txt differs from uv.lock; run: make docs"; exit 1; }
+	$(LINT) python -m tools.diagrams
 
 coverage: ## Run the tests, the documentation's included, and measure their coverage
 	$(RUN) pytest --cov --cov-report=term

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ragstone.api.main import create_app
 from ragstone.config.settings import ENV_FILE, Settings, load_settings, setting_names
 from tests.docs.pages import DOCS, ROOT, fences, read
 from tests.e2e.nginx import BINARY, free_port
@@ -69,6 +71,25 @@ class TestNginx:
             [str(BINARY), "-t", "-c", str(configuration)], capture_output=True, text=True, check=False
         )
         assert tried.returncode == 0, tried.stderr
+
+
+class TestKubernetes:
+    def test_outline_asks_for_routes_that_exist_and_names_settings_that_exist(self) -> None:
+        (outline,) = map(yaml.safe_load, fences(read(DOCS / "deployment.md"), "yaml"))
+        pod = outline["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        probes = {value["httpGet"]["path"] for name, value in container.items() if name.endswith("Probe")}
+        assert probes <= set(create_app(Settings()).openapi()["paths"])
+        assert {setting["name"] for setting in container["env"]} <= set(setting_names())
+
+    def test_outline_gives_the_rights_and_the_time_that_the_compose_file_gives(self) -> None:
+        (outline,) = map(yaml.safe_load, fences(read(DOCS / "deployment.md"), "yaml"))
+        pod = outline["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert f"stop_grace_period: {pod['terminationGracePeriodSeconds']}s" in read(COMPOSE)
+        assert f"--uid {pod['securityContext']['runAsUser']}" in read(ROOT / "Dockerfile")
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+        assert container["securityContext"]["readOnlyRootFilesystem"]
 
 
 class TestCommands:
