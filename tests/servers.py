@@ -9,6 +9,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ragstone.storage.data_directory import owner_of
+from tests.waiting import until
+
 START_S = 60.0
 STOP_S = 40.0
 GREETING = "Ragstone listens on "
@@ -86,3 +89,18 @@ class Server:
                 if line.startswith(GREETING):
                     greeting.put(line)
         greeting.put(None)
+
+
+async def announced(data_dir: Path) -> str:
+    """The address that the lock file names, once this process has written it there."""
+
+    async def is_announced() -> bool:
+        owner = owner_of(data_dir)
+        return owner is not None and owner.url is not None
+
+    await until(is_announced)
+    owner = owner_of(data_dir)
+    assert owner is not None
+    assert owner.url is not None
+    assert (owner.pid, owner.command) == (os.getpid(), "ragstone serve")
+    return owner.url

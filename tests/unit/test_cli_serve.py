@@ -20,7 +20,7 @@ from ragstone.config.settings import load_settings, setting_names
 from ragstone.core.errors import StartupError
 from ragstone.middleware.admission import OpenRequests
 from ragstone.storage.data_directory import owner_of
-from tests.waiting import until
+from tests.servers import announced
 
 
 @pytest.fixture(autouse=True)
@@ -33,21 +33,6 @@ def _own_settings_and_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     root.handlers[:], root.level = handlers, level
     logging.getLogger("uvicorn.access").disabled = False
-
-
-async def announced(data_dir: Path) -> str:
-    """The address that the lock file names."""
-
-    async def is_announced() -> bool:
-        owner = owner_of(data_dir)
-        return owner is not None and owner.url is not None
-
-    await until(is_announced)
-    owner = owner_of(data_dir)
-    assert owner is not None
-    assert owner.url is not None
-    assert (owner.pid, owner.command) == (os.getpid(), "ragstone serve")
-    return owner.url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

@@ -15,7 +15,7 @@ from ragstone.cli.supervisor import run_workers
 from ragstone.config.settings import load_settings, setting_names
 from ragstone.core.errors import DataDirectoryInUse, StartupError
 from ragstone.storage.data_directory import DataDirectory, owner_of
-from tests.waiting import until
+from tests.servers import announced
 from tests.workers import all_gone, family, has_both, worker_pids
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -30,19 +30,6 @@ def _own_settings_and_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     root.handlers[:], root.level = handlers, level
     logging.getLogger("uvicorn.access").disabled = False
-
-
-async def announced(data_dir: Path) -> str:
-    async def is_announced() -> bool:
-        owner = owner_of(data_dir)
-        return owner is not None and owner.url is not None
-
-    await until(is_announced)
-    owner = owner_of(data_dir)
-    assert owner is not None
-    assert owner.url is not None
-    assert (owner.pid, owner.command) == (os.getpid(), "ragstone serve")
-    return owner.url
 
 
 async def test_it_announces_the_address_fills_posts_again_and_ends_in_order(
