@@ -276,6 +276,7 @@ def test_a_server_that_is_probed_all_the_time_still_looks_after_its_files(
                 break
         server.stop()
         thread.join(timeout=20)
+        server.stop()  # again, when it has ended: nothing happens
         peer.socket.close()
         remove_socket(path)
         engine.close()

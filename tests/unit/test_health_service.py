@@ -46,6 +46,7 @@ async def parts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
     monkeypatch.setattr(health, "WAIT_S", WAIT_S)
     monkeypatch.setattr(health, "SILENT_S", SILENT_S)
     monkeypatch.setattr(health, "FRESH_S", 0.0)
+    monkeypatch.setattr(health, "WATCH_EVERY_S", 0.01)
     made = Parts()
     yield made
     await made.service.stop()
@@ -158,10 +159,9 @@ async def test_a_fresh_finding_is_told_again_without_asking(
 
 
 async def test_what_changes_is_logged_once_though_nobody_asks(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    parts: Parts, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ragstone.services.health")
-    monkeypatch.setattr(health, "WATCH_EVERY_S", 0.01)
     parts.service.start()
     for state, asked in (("ill", 5), ("well", 10)):
         parts.queue.state = state

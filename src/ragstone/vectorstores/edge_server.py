@@ -60,8 +60,9 @@ class EngineServer:
 
     def stop(self) -> None:
         """Return from `serve` after the request at hand. Any thread may call it."""
+        with contextlib.suppress(OSError):  # it has ended, or was woken so often that it need not be again
+            self._waker.send(b"!")  # before the flag, which lets the other thread close this socket
         self._stopping = True
-        self._waker.send(b"!")
 
     def _upkeep_in_s(self) -> float | None:
         """As the engine says, counted from the last request that was work, but not soon again after it failed."""
