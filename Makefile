@@ -12,7 +12,7 @@ RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash states flood soak
+.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash points states flood soak
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ eval: ## Measure ranking and answers on public sets: make eval DATA=path
 
 crash: ## Kill the server at random under load and compare with what it acknowledged
 	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS) --workers $(WORKERS)
+
+points: ## Die at every crash point with the vectors on a server, not only where they are changed
+	ALL_CRASH_POINTS=1 $(RUN) pytest tests/crash/test_qdrant_crashes.py
 
 states: ## Live random lives of the whole service beside a plain model: make states RUNS=2000
 	$(RUN) python -m tests.hostile.states --runs $(RUNS)
