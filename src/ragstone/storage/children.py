@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, select
 
+from ragstone.core.context import for_request
 from ragstone.core.models import IndexedVersion, JobKind, VersionState
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.deletion import tombstone
@@ -22,7 +23,8 @@ def reconcile(tx: Transaction, switched: Sequence[IndexedVersion]) -> None:
         inside = _members(tx, version)
         present = {row.member: row for row in tx.execute(_children_of(version.document_id))}
         if inside or present:
-            _reconcile(tx, version.document_id, inside, present)
+            with for_request(version.request_id):
+                _reconcile(tx, version.document_id, inside, present)
 
 
 def _reconcile(

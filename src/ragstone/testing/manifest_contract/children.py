@@ -1,5 +1,6 @@
 """Promises about documents inside documents."""
 
+from ragstone.core.context import for_request
 from ragstone.core.errors import Conflict, DocumentNotFound
 from ragstone.core.models import DEFAULT_TENANT, Document, DocumentPatch, DocumentStatus, IngestTask, Member
 from ragstone.core.ports import Manifest
@@ -101,6 +102,17 @@ class ChildPromises:
         await switch_container(manifest, inside(a="1"))
         (child,) = (await manifest.get_document(TENANT, container.id)).children
         assert child.status is DocumentStatus.QUEUED
+
+    async def test_the_work_of_a_part_is_that_of_the_request_that_brought_the_container(
+        self, manifest: Manifest
+    ) -> None:
+        """Though the switch belongs to no request."""
+        with for_request("r-1"):
+            await upload(manifest, "mail.eml")
+        task = await claim(manifest)
+        await manifest.record_content(task.job.id, sha256_of("text"), inside(a="one"))
+        await manifest.switch_versions([indexed(task, request_id=task.job.request_id)])
+        assert (await claim(manifest)).job.request_id == "r-1"
 
     async def test_deleting_a_container_takes_all_that_is_inside(self, manifest: Manifest) -> None:
         """At every depth, with one job."""

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from ragstone.core.context import request_id
+from ragstone.core.context import for_request
 from ragstone.core.errors import JobNotFound
 from ragstone.core.models import DocumentStatus, Failure, JobState, Progress, QueueState, Stage
 from ragstone.core.ports import Manifest
@@ -60,9 +60,8 @@ class JobPromises:
 
     async def test_a_job_knows_the_request_that_asked_for_it(self, manifest: Manifest) -> None:
         """Whatever it was that made it."""
-        token = request_id.set("r-1")
-        await upload(manifest)
-        request_id.reset(token)
+        with for_request("r-1"):
+            await upload(manifest)
         task = await claim(manifest)
         await manifest.fail_task(task.job.id, FAILURE)
         again = await manifest.request_reindex(TENANT, task.document_id)
