@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
@@ -14,8 +15,11 @@ from ragstone.config.settings import Settings, load_settings
 from ragstone.core.models import Embedding, EmbeddingInput, Vector
 from tests import real_qdrant
 from tests.apiclient import Api
+from tests.engines import IN_MEMORY
 from tests.servers import Server
 
+if IN_MEMORY:  # where `tmp_path` is: most of what tests wait for is the disk
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
 assert real_qdrant.NOTE  # imported first: other tests must not see that server
 
 _refused: list[str] = []

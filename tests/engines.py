@@ -1,6 +1,7 @@
 """A vector engine inside the test's own process, reached through the same frames as one outside."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from ragstone.vectorstores.edge_engine import Engine, answer
 from ragstone.vectorstores.edge_process import error_of
 from ragstone.vectorstores.frames import FrameReader, pack
 
-IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+_SHM, _ROOM = "/dev/shm", 2**31
+IN_MEMORY = _SHM if os.access(_SHM, os.W_OK) and shutil.disk_usage(_SHM).free > _ROOM else None
 """A new shard costs a hundred fsyncs, which cost a second on a slow disk and nothing here."""
 
 

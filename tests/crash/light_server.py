@@ -25,6 +25,11 @@ from ragstone.core.logs import configure_logging
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 
+for late in ("storage.manifest", "vectorstores.edge", "vectorstores.qdrant", "parsers.pool"):
+    importlib.import_module(
+        f"ragstone.{late}"
+    )  # by name, where a server is built: every fork would pay for it
+
 DIMENSION = 64
 CHECKED = "consistency: "
 
