@@ -240,6 +240,39 @@ async def test_originals_that_were_lost_before_are_named(
     assert restore(folder, tmp_path / "new", command="test").documents == 2
 
 
+async def test_an_original_that_was_spoilt_is_named_and_left_out(
+    world: World, folder: Path, tmp_path: Path
+) -> None:
+    document = await world.ready("Refunds are paid.", "a")
+    path = world.blobs.path(document.sha256)
+    path.chmod(0o600)
+    path.write_bytes(b"Refunds are paib.")
+
+    report = await back_up(world, folder)
+
+    assert report.backup.missing_blobs == (document.sha256,)
+    assert restore(folder, tmp_path / "new", command="test").documents == 1
+
+
+async def test_a_copy_that_was_spoilt_is_made_anew_and_a_good_one_stays(world: World, folder: Path) -> None:
+    document = await world.ready("Refunds are paid.", "a")
+    await back_up(world, folder)
+    path = world.blobs.path(document.sha256)
+    copy = folder / "blobs" / path.parent.name / path.name
+    copy.unlink()
+    copy.write_bytes(b"Refunds are paib.")
+
+    mended = await back_up(world, folder)
+    copy.unlink()
+    copy.write_bytes(path.read_bytes())
+    path.write_bytes(b"Refunds are paib.")
+    kept = await back_up(world, folder)
+
+    assert (mended.blobs_added, mended.backup.missing_blobs) == (1, ())
+    assert (kept.blobs_added, kept.backup.missing_blobs) == (0, ())
+    assert copy.read_bytes() == b"Refunds are paid."
+
+
 async def test_a_purge_that_died_between_bytes_and_row_is_no_loss(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,7 @@ def test_a_lost_original_is_said_and_the_exit_status_tells(filled: Path) -> None
     made = run("backup", "backup")
 
     assert made.exit_code == 1
-    assert "1 originals or texts were gone" in made.output
+    assert "1 originals or texts are missing or damaged" in made.output
 
 
 def test_where_there_is_no_data_directory_none_is_made(

@@ -12,6 +12,8 @@ from ragstone.config.settings import Settings
 from ragstone.storage.data_directory import command_line
 from ragstone.storage.restoring import restore
 
+NAMED = 20  # files; the log has all of them
+
 
 async def run_backup(settings: Settings, folder: Path) -> bool:
     """False if the backup is complete but the data directory had lost originals before. Raises CommandFailed."""
@@ -24,8 +26,8 @@ async def run_backup(settings: Settings, folder: Path) -> bool:
     missing = made["missing_blobs"]
     if missing:
         typer.secho(
-            f"{len(missing)} originals or texts were gone from the data directory already; `ragstone doctor` counts "
-            "them, and the server's log names them.",
+            f"{len(missing)} originals or texts are missing or damaged in the data directory, and not in the backup. They "
+            f"belong there under these names, two characters for the folder: {', '.join(missing[:NAMED])}",
             fg="red",
             err=True,
         )

@@ -643,7 +643,7 @@ class Backup:
     documents: int
     blobs: int
     missing_blobs: tuple[str, ...]
-    """Originals and texts that were gone from the data directory already."""
+    """Originals and texts that were gone from the data directory already, or damaged there."""
     manifest_sha256: str
     sums_sha256: str
     """Of the list of all files with their hashes."""

@@ -616,6 +616,10 @@ class Manifest(Protocol):
         """`document_version` → what it is made of, of all visible versions."""
         ...
 
+    async def shown_originals(self) -> dict[str, str]:
+        """`document_version` → SHA-256 of its original, of visible versions and of the newest ones, in work or failed."""
+        ...
+
     async def visible_task(self, document_version: str) -> IngestTask | None:
         """What was to be done for this version, so that it can be done again; None once it is not visible."""
         ...
@@ -680,8 +684,8 @@ class BackupFolder(Protocol):
         ...
 
     def place_blobs(self, paths: Mapping[str, Path]) -> tuple[int, list[str]]:
-        """Take in blobs, SHA-256 → where they lie, durably. Returns how many are new here, and which are not where
-        they should be."""
+        """Take in blobs, SHA-256 → where they lie, durably. Returns how many are new here, and which are neither here
+        nor, with these bytes, where they should be."""
         ...
 
     def seal(self, backup: Backup) -> Backup:

@@ -155,6 +155,6 @@ def _log(report: BackupReport) -> None:
     )
     if backup.missing_blobs:
         log.error(
-            "originals are missing in the data directory, and so in its backup",
+            "originals are missing or damaged in the data directory, and missing in its backup",
             extra={"sha256": list(backup.missing_blobs)},
         )

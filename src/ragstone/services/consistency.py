@@ -34,7 +34,7 @@ class Consistency:
     orphan_versions: tuple[str, ...]
     """Versions that have points and should have none."""
     missing_originals: tuple[str, ...]
-    """Visible versions whose original the folder lacks: nothing can repair that."""
+    """Visible and newest versions whose original the folder lacks: nothing can repair that."""
     missing_texts: tuple[str, ...]
     """Visible versions whose extracted text the folder lacks."""
     orphan_blobs: tuple[str, ...]
@@ -127,10 +127,10 @@ class ConsistencyService:
     async def _compare(self, orphan_age_s: float) -> Consistency:
         """What should be there is asked before and after what is there: a version counts only if it was visible all
         the while, and points or bytes are orphans only if nothing has come to need them since."""
-        before = await self._manifest.visible_contents()
+        before, shown_before = await self._manifest.visible_contents(), await self._manifest.shown_originals()
         points = await self._store.count_versions()
         stored = dict(await self._blobs.list())
-        after = await self._manifest.visible_contents()
+        after, shown = await self._manifest.visible_contents(), await self._manifest.shown_originals()
         live, needed = await self._manifest.live_versions(), await self._manifest.referenced_blobs()
         visible = {key: content for key, content in after.items() if key in before}
         return Consistency(
@@ -138,7 +138,9 @@ class ConsistencyService:
             points=sum(points.values()),
             incomplete_versions=_where(visible, lambda key, content: points.get(key, 0) != content.chunks),
             orphan_versions=tuple(sorted(points.keys() - live)),
-            missing_originals=_where(visible, lambda _, content: content.sha256 not in stored),
+            missing_originals=tuple(
+                sorted(key for key, sha256 in shown.items() if key in shown_before and sha256 not in stored)
+            ),
             missing_texts=_where(
                 visible,
                 lambda _, content: content.text_sha256 is not None and content.text_sha256 not in stored,

@@ -32,6 +32,10 @@ _STATE = re.compile(r"state-[0-9a-f]{12}")
 CRASH_POINTS = ("backup.before_record", "backup.after_record", "backup.cleared")
 
 
+class _Damaged(Exception):  # noqa: N818 - a blob is
+    """Its bytes are not those that its name says."""
+
+
 class FilledFolder:
     """Implements `core.ports.BackupFolder`."""
 
@@ -76,7 +80,7 @@ class FilledFolder:
             try:
                 added += self._place(sha256, source)
                 self._blobs.add(sha256)
-            except FileNotFoundError:
+            except (FileNotFoundError, _Damaged):
                 missing.append(sha256)
         for folder in {self._blob(sha256).parent for sha256 in paths.keys() & self._blobs}:
             sync(folder)
@@ -125,13 +129,14 @@ class FilledFolder:
         self._lock = None
 
     def _place(self, sha256: str, source: Path) -> bool:
-        """Whether it is new here. One that is there is taken for good if it has the right length."""
+        """Whether it is new here. One that is there and whole stays, whatever became of the source. Reads all of it:
+        a copy of what a disk has spoilt would be found out by the restore alone."""
         target = self._blob(sha256)
-        size = source.stat().st_size
-        if target.is_file():
-            if target.stat().st_size == size:
-                return False
-            target.unlink()
+        if target.is_file() and sha256_of(target) == sha256:
+            return False
+        if sha256_of(source) != sha256:
+            raise _Damaged
+        target.unlink(missing_ok=True)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         link_or_copy(source, target)
         return True

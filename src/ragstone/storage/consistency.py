@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 
 from ragstone.core.models import IngestTask, JobState, VersionContent, VersionState
 from ragstone.storage.database import AnyRow, Transaction
@@ -27,6 +27,13 @@ def visible_contents(tx: Transaction) -> dict[str, VersionContent]:
     columns = (versions.c.chunks, versions.c.sha256, versions.c.text_sha256)
     found = tx.execute(_VERSIONS.add_columns(*columns).where(_VISIBLE))
     return {f"{document_id}:{version}": VersionContent(*content) for document_id, version, *content in found}
+
+
+def shown_originals(tx: Transaction) -> dict[str, str]:
+    """See Manifest.shown_originals."""
+    is_shown = or_(versions.c.state == VersionState.VISIBLE, versions.c.version == documents.c.newest_version)
+    found = tx.execute(_VERSIONS.add_columns(versions.c.sha256).where(_LIVE, is_shown))
+    return {f"{document_id}:{version}": sha256 for document_id, version, sha256 in found}
 
 
 def visible_task(tx: Transaction, document_version: str) -> IngestTask | None:

@@ -367,6 +367,10 @@ class SqlManifest:
         """See the port."""
         return await self._database.scan(consistency.visible_contents)
 
+    async def shown_originals(self) -> dict[str, str]:
+        """See the port."""
+        return await self._database.scan(consistency.shown_originals)
+
     async def visible_task(self, document_version: str) -> IngestTask | None:
         """See the port."""
         return await self._database.read(consistency.visible_task, document_version)

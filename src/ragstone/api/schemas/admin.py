@@ -27,5 +27,7 @@ class BackupReply(ReplyModel):
     blobs: int = Field(description="Originals and extracted texts.")
     blobs_added: int = Field(description="Those that the folder did not have before.")
     blobs_removed: int = Field(description="Those that are no longer needed.")
-    missing_blobs: list[str] = Field(description="SHA-256 of those that the data directory had lost already.")
+    missing_blobs: list[str] = Field(
+        description="SHA-256 of those that the data directory had lost, or that are damaged there."
+    )
     metadata: dict[str, Any]

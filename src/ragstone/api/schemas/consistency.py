@@ -31,7 +31,9 @@ class ConsistencyReply(ReplyModel):
     points: int
     incomplete_versions: tuple[str, ...] = Field(description="Visible versions that lack points.")
     orphan_versions: tuple[str, ...] = Field(description="Versions with points that should have none.")
-    missing_originals: tuple[str, ...] = Field(description="Visible versions whose original is gone.")
+    missing_originals: tuple[str, ...] = Field(
+        description="Visible and newest versions whose original is gone."
+    )
     missing_texts: tuple[str, ...] = Field(description="Visible versions whose extracted text is gone.")
     orphan_blobs: tuple[str, ...] = Field(description="SHA-256 of stored bytes that nothing refers to.")
     last_repair: RepairModel | None

@@ -19,6 +19,16 @@ class RepairPromises:
         await manifest.delete_document(TENANT, ready.id)
         assert await manifest.visible_contents() == {}
 
+    async def test_every_version_that_is_shown_has_its_original(self, manifest: Manifest) -> None:
+        """Visible, in work or failed; not of one that is deleted."""
+        ready = await make_ready(manifest, content="1")
+        await upload(manifest, content="2")
+        other = (await upload(manifest, "b.txt", content="3")).document
+        expected = {f"{ready.id}:1": sha256_of("1"), f"{ready.id}:2": sha256_of("2")}
+        assert await manifest.shown_originals() == expected | {f"{other.id}:1": sha256_of("3")}
+        await manifest.delete_document(TENANT, other.id)
+        assert await manifest.shown_originals() == expected
+
     async def test_a_visible_version_knows_its_task_again(self, manifest: Manifest) -> None:
         """As its user wanted it; a version that is not visible has none."""
         ready = await make_ready(manifest, content="1", title="Given", metadata={"kind": "one"})
