@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from tests.waiting import until
 
 START_S = 60.0
 STOP_S = 40.0
-GREETING = "Ragstone listens on "
+_LISTENING = re.compile(r'\blistening\b.*?\burl"?[=:]"?(http[^\s"]+)')
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
@@ -22,6 +23,12 @@ def clean_environment(**changes: str) -> dict[str, str]:
     names = ("RAGSTONE_", "LOG_", "CORS_", "CRASH_AT", "OPENAI_", "QDRANT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     return {**kept, **changes}
+
+
+def listening_at(line: str) -> str | None:
+    """The address, in the line of the log that tells it."""
+    found = _LISTENING.search(line)
+    return None if found is None else found[1]
 
 
 def spawn(data_dir: Path, *, folder: Path, **environment: str) -> "subprocess.Popen[str]":
@@ -49,7 +56,7 @@ class Server:
         self._reader.start()
         first = greeting.get(timeout=START_S)
         assert first is not None, "the server ended: " + "".join(self.lines)
-        self.url = first.removeprefix(GREETING).split()[0]
+        self.url = first
         self.port = int(self.url.rpartition(":")[2])
 
     def stop(self) -> int:
@@ -86,8 +93,8 @@ class Server:
         with self.process.stderr as stream:
             for line in stream:
                 self.lines.append(line)
-                if line.startswith(GREETING):
-                    greeting.put(line)
+                if (url := listening_at(line)) is not None:
+                    greeting.put(url)
         greeting.put(None)
 
 

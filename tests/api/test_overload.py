@@ -96,4 +96,5 @@ async def test_requests_in_all_are_bounded_but_for_probes(
     assert refused["retryable"]
     for path in ("/health", "/health/live", "/health/ready"):
         await live.api.get(path)
-    assert (await live.http.get("/metrics")).status_code == 200
+    counted = (await live.http.get("/metrics")).text
+    assert 'ragstone_requests_total{method="GET",route="/documents",status="503"} 1.0' in counted

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -16,6 +16,7 @@ import httpx2
 
 from tests.crash import light_server
 from tests.crash.light_server import Embedding
+from tests.servers import listening_at
 from tests.workers import command_line, family, worker_pids
 
 START_S = 30.0
@@ -50,7 +51,7 @@ class CrashServer:
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         self.http = httpx2.Client(timeout=20.0, trust_env=False)
-        self.url = self._wait_for_url()
+        self.url = self._wait_for(listening_at)
         if self.url is None:
             self.wait()
         else:
@@ -107,7 +108,7 @@ class CrashServer:
         deadline = time.monotonic() + AT_REST_S
         while True:
             self.process.signal(signal.SIGUSR1)
-            line = self._wait_for_line(light_server.CHECKED)
+            line = self._wait_for(_checked)
             if line is None:
                 return []
             counted = json.loads(line)
@@ -123,20 +124,20 @@ class CrashServer:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def _wait_for_url(self) -> str | None:
-        line = self._wait_for_line("Ragstone listens on ")
-        return None if line is None else line.split()[0]
-
-    def _wait_for_line(self, beginning: str) -> str | None:
-        """The rest of the line, None if the process ends before."""
+    def _wait_for(self, find: Callable[[str], str | None]) -> str | None:
+        """What is found in a line first, None if the process ends before."""
         deadline = time.monotonic() + START_S
         while (left := deadline - time.monotonic()) > 0:
             line = self._lines.get(timeout=left)
             if line is None:
                 return None
-            if line.startswith(beginning):
-                return line.removeprefix(beginning)
-        raise AssertionError(f"no line {beginning!r}: " + "".join(self.log))
+            if (found := find(line)) is not None:
+                return found
+        raise AssertionError("the line that is waited for did not come: " + "".join(self.log))
+
+
+def _checked(line: str) -> str | None:
+    return line.removeprefix(light_server.CHECKED) if line.startswith(light_server.CHECKED) else None
 
 
 class Process(Protocol):

@@ -17,7 +17,7 @@ from ragstone.config.settings import Settings
 from tests.docs.examples import Example, examples
 from tests.docs.pages import DOCS, PAGES, ROOT, read
 from tests.e2e.nginx import free_port
-from tests.servers import GREETING, Server, clean_environment
+from tests.servers import Server, clean_environment, listening_at
 
 SHOWN_URL = "http://127.0.0.1:8000"
 COMMAND = f"{shlex.quote(sys.executable)} -m ragstone.cli"
@@ -70,7 +70,7 @@ def test_servers_start_as_the_pages_say(example: Example, tmp_path: Path) -> Non
     )
     try:
         assert started.stderr is not None
-        assert next((line for line in started.stderr if GREETING in line), None), "it did not start"
+        assert any(map(listening_at, started.stderr)), "it did not start"
     finally:
         os.killpg(started.pid, signal.SIGKILL)
         started.communicate(timeout=TIMEOUT_S)

@@ -32,7 +32,7 @@ def events(path: Path) -> Iterator[ast.expr]:
         called = ast.unparse(call.func)
         if called in {"log.log", "tell_owner", "tell_failure"}:
             yield call.args[1]
-        elif called.startswith("log.") and called.removeprefix("log.") in LEVELS:
+        elif called == "tell" or (called.startswith("log.") and called.removeprefix("log.") in LEVELS):
             yield call.args[0]
 
 

@@ -240,10 +240,10 @@ class TestServerGone:
 
 
 class TestDoctor:
-    def test_a_directory_that_does_not_exist_is_fine(self, tmp_path: Path) -> None:
+    def test_a_directory_that_does_not_exist_is_said_and_not_made(self, tmp_path: Path) -> None:
         result = run("doctor")
 
-        assert result.exit_code == 0
+        assert result.exit_code == 1
         assert "does not exist yet" in result.output
         assert not (tmp_path / "ragstone-data").exists()
 
@@ -300,6 +300,15 @@ class TestRefusals:
         assert run_main(monkeypatch, "ask", "x") == 1
 
         assert capsys.readouterr().err.strip().endswith("the nearest known one is RAGSTONE_PORT")
+
+    def test_a_setting_that_has_no_prefix_is_named_without(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("RAGSTONE_LOG_LEVEL", "DEBUG")
+
+        assert run_main(monkeypatch, "ask", "x") == 1
+
+        assert capsys.readouterr().err.strip().endswith("the nearest known one is LOG_LEVEL")
 
     @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
     def test_an_address_of_another_machine_is_one_sentence(

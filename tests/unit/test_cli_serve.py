@@ -1,10 +1,12 @@
 """`ragstone serve` in this process: where it announces itself, and how it ends."""
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ import pytest
 
 from ragstone import vector_opening
 from ragstone.auth.local_key import find_local_key
+from ragstone.cli.address import greet
 from ragstone.cli.client import open_client
 from ragstone.cli.serve import Server, run_server, tell_receivers
 from ragstone.config.settings import load_settings, setting_names
 from ragstone.core.errors import StartupError
 from ragstone.middleware.admission import OpenRequests
 from ragstone.storage.data_directory import owner_of
-from tests.servers import announced
+from tests.servers import announced, listening_at
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +53,9 @@ async def test_it_announces_its_address_serves_and_ends_on_sigterm(
         assert (await http.get("/health/ready")).status_code == 503
     await serving
 
-    greeting = f"Ragstone listens on {url} (documentation: {url}/docs). No text leaves this machine."
-    assert greeting in capsys.readouterr().err
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if listening_at(line)]
+    fields = {"url": url, "documentation": f"{url}/docs", "receivers": "No text leaves this machine."}
+    assert fields.items() <= json.loads(told).items()
     assert owner_of(data_dir) is None
 
 
@@ -142,3 +146,16 @@ def test_a_first_signal_ends_in_order_and_a_second_does_not_wait() -> None:
         assert (server.should_exit, server.force_exit, Container.health.is_stopping) == (True, False, True)
         server.handle_exit(signal.SIGTERM, None)
         assert server.force_exit
+
+
+def test_on_a_terminal_the_greeting_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    greet("http://127.0.0.1:8000", "No text leaves this machine.")
+
+    assert capsys.readouterr().err == (
+        "Ragstone listens on http://127.0.0.1:8000 (documentation: http://127.0.0.1:8000/docs)."
+        " No text leaves this machine.\n"
+    )

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from ragstone.core.errors import ForeignDatabase, StartupError
+from ragstone.core.errors import ForeignDatabase, StartupError, Unavailable
 from ragstone.core.models import JobState, PurgeTarget, Scope
 from ragstone.storage import schema
 from ragstone.storage.database import Database, Transaction
@@ -164,6 +165,32 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> Non
     with pytest.raises(ForeignDatabase, match="not a database"):
         Database(path).prepare(schema.prepare)
     assert path.read_bytes() == content
+
+
+async def test_a_damaged_database_is_refused_and_sends_to_the_backup(path: Path) -> None:
+    await open_and_close(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 64 * 1024)
+    with pytest.raises(StartupError, match=r"is damaged: [^\[]+; restore a backup$"):
+        Database(path).prepare(schema.prepare)
+
+
+async def test_a_database_that_is_damaged_while_it_is_open_is_unavailable(path: Path) -> None:
+    await open_and_close(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 64 * 1024)
+    database = Database(path)
+    with pytest.raises(Unavailable, match="refused"):
+        await database.read(lambda tx: tx.execute(text("SELECT * FROM documents")))
+    await database.close()
+
+
+def test_a_database_that_cannot_be_opened_is_one_sentence(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StartupError, match=r"cannot open the database .*: Is a directory$"):
+        Database(path)
 
 
 async def test_a_database_that_another_process_never_lets_go_is_refused(path: Path) -> None:

@@ -82,6 +82,16 @@ class TestRetries:
 
         assert operation.calls == 3
 
+    async def test_a_refusal_is_logged_since_the_configuration_is_wrong(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(UpstreamRefused):
+            await ask(Dependency("llm", QUICK, provider="openai"), Flaky(UpstreamRefused("the key")))
+
+        (line,) = [vars(record) for record in caplog.records]
+        assert (line["msg"], line["dependency"], line["provider"]) == ("service refused", "llm", "openai")
+        assert line["reason"] == "the key"
+
     @pytest.mark.parametrize("failure", [UpstreamRefused("401"), UpstreamGarbled("html")])
     async def test_what_cannot_pass_is_asked_once(self, failure: RagstoneError) -> None:
         operation = Flaky(failure)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -39,7 +40,12 @@ from ragstone.middleware.collectors import HealthCollector, IngestCollector
 from ragstone.middleware.cors import CorsMiddleware
 from ragstone.middleware.limits import BodyLimitMiddleware
 from ragstone.middleware.logging import LoggingMiddleware
-from ragstone.middleware.metrics import DependencyCollector, MetricsMiddleware, RequestMetrics
+from ragstone.middleware.metrics import (
+    DependencyCollector,
+    MetricsMiddleware,
+    RequestMetrics,
+    RouteTemplates,
+)
 from ragstone.middleware.tracing import TracingMiddleware
 from ragstone.middleware.trust import TrustMiddleware
 
@@ -50,6 +56,18 @@ JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may h
 MAX_REQUESTS = 4_000  # of all kinds at once, open streams included
 QUESTIONS = frozenset({"/query", "/search"})
 PROBES = OPEN_PATHS | {"/metrics"}
+ROUTERS = (
+    query.router,
+    documents.router,
+    changes.router,
+    changes.json_router,
+    collections.router,
+    jobs.router,
+    consistency.router,
+    admin.router,
+)
+PROBED = (health.router, metrics.router)
+"""What probes and scrapers add to their queries is none of our business."""
 
 DESCRIPTION = """
 A RAG API you can trust with your documents: upload documents, ask questions, and get answers in which every claim
@@ -87,19 +105,11 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     app.state.container = container
     app.state.open_requests = OpenRequests()
     app.state.registry = _registry(app)
+    app.state.templates = RouteTemplates(chain.from_iterable(router.routes for router in (*ROUTERS, *PROBED)))
     install_error_handlers(app)
-    for router in (
-        query.router,
-        documents.router,
-        changes.router,
-        changes.json_router,
-        collections.router,
-        jobs.router,
-        consistency.router,
-        admin.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
-    for router in (health.router, metrics.router):  # what probes and scrapers add is none of their business
+    for router in PROBED:
         app.include_router(router)
     _add_middleware(app, settings)
     complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS.values()))

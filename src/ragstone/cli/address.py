@@ -2,11 +2,15 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
+
 from ragstone.config.settings import Settings
 from ragstone.core.errors import StartupError
+from ragstone.core.logs import tell
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where such a server is reached from here
 BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
@@ -56,3 +60,11 @@ def _refused_in_a_sentence(settings: Settings) -> Iterator[None]:
         raise StartupError(
             f"{settings.host} port {settings.port} cannot be listened on: {reason}; choose another --port"
         ) from error
+
+
+def greet(url: str, receivers: str) -> None:
+    """That the server listens, and who else gets text: a sentence on a terminal, a line in a log."""
+    if sys.stderr.isatty():
+        typer.echo(f"Ragstone listens on {url} (documentation: {url}/docs). {receivers}", err=True)
+    else:
+        tell("listening", url=url, documentation=f"{url}/docs", receivers=receivers)

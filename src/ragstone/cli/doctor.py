@@ -28,12 +28,18 @@ async def run_doctor(settings: Settings, *, repair: bool) -> bool:
     console = Console()
     owner = owner_of(settings.data_dir)
     if owner is None and not settings.data_dir.exists():
-        console.print(f"{settings.data_dir} does not exist yet; the first start creates it.")
-        return True
+        console.print(
+            f"{settings.data_dir} does not exist yet; the first start creates it. Another one is named by --data-dir."
+        )
+        return False
     async with open_client(settings) as client:
         found = await (_repair(client) if repair else client.call("GET", "/admin/consistency"))
         health = await client.call("GET", "/health")
     console.print(table_of(f"{owner or settings.data_dir}: {health['status']}", _rows(health, found)))
+    for version in found["missing_originals"]:
+        console.print(
+            f"original missing: document {version.partition(':')[0]}, version {version.rpartition(':')[2]}"
+        )
     return bool(health["status"] == "healthy" and found["is_consistent"])
 
 
@@ -86,5 +92,5 @@ def _verdict(found: dict[str, Any]) -> str:
     if found["is_consistent"]:
         return "all agree"
     if found["missing_originals"]:
-        return "they disagree, and originals are lost; see the troubleshooting guide"
+        return "they disagree, and originals are lost; see “damaged or missing originals” in docs/troubleshooting.md"
     return "they disagree; repair with: ragstone doctor --repair"

@@ -8,7 +8,6 @@ from types import FrameType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import typer
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -16,7 +15,7 @@ from ragstone.api.main import create_app
 from ragstone.auth.local_key import local_key_path
 from ragstone.bootstrap import Container, build_container
 from ragstone.cli.acceptance import Acceptor
-from ragstone.cli.address import bind, listen, url_of
+from ragstone.cli.address import bind, greet, listen, url_of
 from ragstone.cli.connections import PatientProtocol
 from ragstone.config.settings import OPENAI, Settings
 from ragstone.core.hosts import is_loopback
@@ -66,7 +65,7 @@ class Server(uvicorn.Server):
         """That it listens, and where."""
         url = url_of(self._listening)
         self._container.directory.announce(url, command="ragstone serve")
-        typer.echo(f"Ragstone listens on {url} (documentation: {url}/docs). {self.told}", err=True)
+        greet(url, self.told)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready at once; a second signal does not wait for open requests. Not re-raised: the exit is in order."""

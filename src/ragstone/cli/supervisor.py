@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from ragstone.cli.address import bind, url_of
+from ragstone.cli.address import bind, greet, url_of
 from ragstone.cli.assignment import (
     CLOSE,
     LEADER_DOWN,
@@ -115,8 +113,7 @@ class Supervisor:
             return
         self._has_served = True
         self._directory.announce(self._url, command="ragstone serve")
-        greeting = f"Ragstone listens on {self._url} (documentation: {self._url}/docs)."
-        typer.echo(f"{greeting} {receivers_told}", err=True)
+        greet(self._url, receivers_told)
 
     def _refused(self, post: Post, code: str, message: str) -> None:
         if self._has_served or self._over.done():

@@ -592,8 +592,11 @@ def _refuse_unknown_names() -> None:
     given = [*os.environ, *dotenv_values(ENV_FILE)]
     for name in given:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
-            raise InvalidSetting(f"unknown setting {name}; the nearest known one is {nearest[0]}")
+            bare = name.upper().removeprefix(PREFIX)
+            nearest = (
+                bare if bare in known else difflib.get_close_matches(name.upper(), known, 1, cutoff=0.0)[0]
+            )
+            raise InvalidSetting(f"unknown setting {name}; the nearest known one is {nearest}")
 
 
 def _describe(error: Exception) -> str:

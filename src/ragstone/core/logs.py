@@ -91,6 +91,13 @@ def _note_broken_thread(failure: threading.ExceptHookArgs) -> None:
     log.error("thread broke off", extra={"thread_name": name}, exc_info=failure.exc_value)
 
 
+def tell(event: str, **fields: object) -> None:
+    """A line that stands in the log whatever its level is. After `configure_logging`."""
+    record = log.makeRecord(log.name, logging.INFO, "", 0, event, (), None, extra=fields)
+    for handler in logging.getLogger().handlers:
+        handler.handle(record)
+
+
 def label_logs(worker: int) -> None:
     """From now on each line says which worker wrote it. After `configure_logging`."""
 

@@ -21,6 +21,7 @@ from ragstone.core.errors import (
     ExternalServiceError,
     RagstoneError,
     Unavailable,
+    UpstreamRefused,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
@@ -257,6 +258,9 @@ class Dependency:
         """A refusal, a 429, an answer we cannot read: all of them come from a service that runs."""
         if isinstance(error, ExternalServiceError | Unavailable):
             self.failures[error.code] += 1
+        if isinstance(error, UpstreamRefused):  # the configuration is wrong, and stays so
+            fields = {"dependency": self.name, "provider": self.provider, "reason": error.message}
+            log.warning("service refused", extra=fields)
         self._tell(CircuitBreaker.fail if error.opens_circuit else CircuitBreaker.succeed, permit)
 
     def _late(self, deadline: Deadline, took_s: float, permit: Permit) -> RagstoneError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragstone.core.retry import BreakerState, Dependency
@@ -18,9 +19,24 @@ STAGE_BUCKETS = (0.0005, 0.001, 0.0025, *REQUEST_BUCKETS)
 LABELS = ("dependency", "provider")
 
 
+class RouteTemplates:
+    """The templates of an application's routes, for requests that were refused before a router looked at them."""
+
+    def __init__(self, routes: Iterable[BaseRoute]):
+        self._routes = [route for route in routes if isinstance(route, Route)]
+
+    def find(self, path: str) -> str | None:
+        """The first one that the path fits."""
+        return next((route.path for route in self._routes if route.path_regex.match(path)), None)
+
+
 def route_of(scope: Scope) -> str:
-    """The template of the route that matched: paths themselves may hold anything."""
-    return getattr(scope.get("route"), "path", None) or "unmatched"
+    """The template of the route that matched, or would have: paths themselves may hold anything."""
+    matched = getattr(scope.get("route"), "path", None)
+    if matched is None and "app" in scope:
+        templates: RouteTemplates = scope["app"].state.templates
+        matched = templates.find(scope["path"])
+    return matched or "unmatched"
 
 
 class RequestMetrics:

@@ -32,7 +32,7 @@ _STATE = re.compile(r"state-[0-9a-f]{12}")
 CRASH_POINTS = ("backup.before_record", "backup.after_record", "backup.cleared")
 
 
-class _Damaged(Exception):  # noqa: N818 - a blob is
+class _Damaged(Exception):
     """Its bytes are not those that its name says."""
 
 

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, NullPool, Row, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import ForeignDatabase, StartupError, Unavailable
@@ -93,10 +93,8 @@ class Database:
             _enable_wal(self.path, self._busy_timeout_s)
             with _connect(self._engine, is_writer=True) as connection:
                 return self._transact(connection, "migrate", work)
-        except (sqlite3.OperationalError, DBAPIError) as error:
-            raise StartupError(f"cannot open the database {self.path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise ForeignDatabase(f"{self.path} is not a database of Ragstone's: {error}") from error
+        except (sqlite3.Error, DBAPIError) as error:
+            raise _refusal(self.path, error) from error
 
     async def close(self) -> None:
         """After the transactions that were begun or wait; idempotent."""
@@ -115,6 +113,10 @@ class Database:
     def _look(self, connection: Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with connection.begin():
             return work(Transaction(connection, self._clock()), *args, **kwargs)
+
+
+_REFUSALS = (OperationalError, DatabaseError)
+"""What the file and its disk are to blame for; the kinds beside them (a broken constraint, say) are defects."""
 
 
 class _Lane:
@@ -144,7 +146,9 @@ class _Lane:
             if self._connection is None:
                 self._connection = _connect(self._engine, is_writer=self._is_writer)
             return work(self._connection)
-        except OperationalError as error:
+        except DatabaseError as error:
+            if type(error) not in _REFUSALS:
+                raise
             raise Unavailable(f"the manifest's database refused: {error.orig}") from error
 
     def _disconnect(self) -> None:
@@ -153,8 +157,22 @@ class _Lane:
 
 
 def _create_private(path: Path) -> None:
-    """SQLite gives its own files the mode of this one."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    """SQLite gives its own files the mode of this one. Raises StartupError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StartupError(f"cannot open the database {path}: {error.strerror}") from error
+
+
+def _refusal(path: Path, error: sqlite3.Error | DBAPIError) -> StartupError:
+    """What the start ends with, without the statement that met it."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    match getattr(cause, "sqlite_errorcode", None):
+        case sqlite3.SQLITE_NOTADB:
+            return ForeignDatabase(f"{path} is not a database of Ragstone's, or damaged: {cause}")
+        case sqlite3.SQLITE_CORRUPT:
+            return StartupError(f"the database {path} is damaged: {cause}; restore a backup")
+    return StartupError(f"cannot open the database {path}: {cause}")
 
 
 def _engine(path: Path, busy_timeout_s: float) -> Engine:

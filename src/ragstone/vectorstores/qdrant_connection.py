@@ -51,17 +51,19 @@ class QdrantConnection:
     def open(cls, url: str, *, api_key: str | None, timeout_s: float) -> "QdrantConnection":
         """Nothing is sent yet. The key goes as a header, since the client warns of it on plain HTTP: inside of a
         private network that is a choice, and the documentation speaks of it."""
-        host = urlsplit(url).hostname or url
+        address = urlsplit(url)
+        host = address.hostname or url
+        port = address.port or (443 if address.scheme == "https" else 6333)
         client = AsyncQdrantClient(
             url=url,
-            port=urlsplit(url).port or (443 if url.startswith("https") else 6333),
+            port=port,
             timeout=max(1, round(timeout_s)),
             headers={} if api_key is None else {"api-key": api_key},
             check_compatibility=False,  # it warns from a thread; `require_version` refuses
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=_KEPT_IDLE),
             trust_env=not is_loopback(host),  # a proxy must not see what is meant for this machine
         )
-        return cls(client, name=host, timeout_s=timeout_s)
+        return cls(client, name=f"{host}:{port}", timeout_s=timeout_s)
 
     async def call(self, request: Request[T]) -> T:
         """One attempt; begun once more where the server had hung up meanwhile, since every request of ours may be
