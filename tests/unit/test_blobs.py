@@ -37,6 +37,15 @@ async def test_a_blob_lies_under_its_hash(blobs: FileBlobStore, root: Path) -> N
     assert blobs.path(SHA256) == root / SHA256[:2] / SHA256[2:]
 
 
+async def test_a_damaged_blob_is_replaced_by_the_same_bytes(blobs: FileBlobStore) -> None:
+    await blobs.put(CONTENT)
+    blobs.path(SHA256).write_bytes(b"the bytez")
+
+    await blobs.put(CONTENT)
+
+    assert await blobs.read(SHA256) == CONTENT
+
+
 async def test_files_and_folders_are_private_whatever_the_umask(root: Path) -> None:
     before = os.umask(0)
     try:

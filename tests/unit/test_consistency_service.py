@@ -109,6 +109,21 @@ async def test_missing_originals_are_named(tmp_path: Path, caplog: pytest.LogCap
     assert any("missing" in record.message for record in caplog.records)
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"spoilt")])
+async def test_an_upload_of_the_same_bytes_brings_a_lost_original_back(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    async with open_world(tmp_path / "data") as world:
+        document = await world.ready("Refunds are paid.", "a")
+        spoil(world.blobs.path(document.sha256))
+
+        again = await world.upload("Refunds are paid.", "a")
+
+        assert (again.document.id, again.document.version, again.job) == (document.id, 1, None)
+        assert await world.blobs.read(document.sha256) == b"Refunds are paid."
+        assert (await world.container.consistency.check()).missing_originals == ()
+
+
 class ShoutingReader(ParagraphReader):
     """Reads in upper case, so that a text is not its original."""
 

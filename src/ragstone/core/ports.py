@@ -424,9 +424,9 @@ class Manifest(Protocol):
         self, upload: NewUpload, confirm_blob: Callable[[], Awaitable[object]]
     ) -> Acceptance:
         """Identity and duplicate rules, new version and job in one commit. `confirm_blob` runs inside the
-        transaction (which excludes blob deletion), only when a version is made, and must leave the blob in place. A
-        known idempotency key gives its document and job again. Raises CollectionNotFound, QueueFull, DocumentExists,
-        IdempotencyMismatch, DocumentNotFound and JobNotFound (of a known key)."""
+        transaction (which excludes blob deletion), only when the bytes are those of a version, new or known, and must
+        leave the blob in place. A known idempotency key gives its document and job again. Raises CollectionNotFound,
+        QueueFull, DocumentExists, IdempotencyMismatch, DocumentNotFound and JobNotFound (of a known key)."""
         ...
 
     async def replace_content(

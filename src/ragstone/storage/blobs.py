@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import BlobMissing, Unavailable
-from ragstone.core.files import sync
+from ragstone.core.files import sha256_of, sync
 from ragstone.core.threads import in_executor
 
 P = ParamSpec("P")
@@ -130,10 +130,10 @@ def _stored(root: Path) -> list[tuple[str, float]]:
 
 
 def _take_over(spool: Path, blob: Path) -> None:
-    """Make `spool` the blob. Where the blob is already, only its durability is made sure: whoever renamed it may not
-    have come to its fsync."""
+    """Make `spool` the blob, in the place of one that is damaged too. Where it is whole already, only its durability is
+    made sure: whoever renamed it may not have come to its fsync."""
     _make_folder(blob.parent)
-    if blob.is_file():
+    if blob.is_file() and sha256_of(blob) == blob.parent.name + blob.name:
         spool.unlink()
     else:
         spool.chmod(0o600)

@@ -117,8 +117,10 @@ class UploadPromises:
         await refusal(manifest.accept_upload(unknown, confirmed), CollectionNotFound)
         assert confirmed.calls == 0
 
-    async def test_bytes_are_confirmed_exactly_when_a_version_is_made(self, manifest: Manifest) -> None:
-        """Not when there is nothing to do."""
+    async def test_bytes_are_confirmed_exactly_when_they_are_those_of_a_version(
+        self, manifest: Manifest
+    ) -> None:
+        """Of one that is there already too, since its own may have been lost; not those that nobody wants."""
         confirmed = _Confirmation()
         for content, on_duplicate in (
             ("1", OnDuplicate.VERSION),
@@ -127,7 +129,7 @@ class UploadPromises:
             ("2", OnDuplicate.VERSION),
         ):
             await manifest.accept_upload(new_upload(content=content, on_duplicate=on_duplicate), confirmed)
-        assert confirmed.calls == 2
+        assert confirmed.calls == 3
 
     async def test_an_upload_whose_bytes_are_not_confirmed_leaves_nothing(self, manifest: Manifest) -> None:
         """The transaction is undone, and the next one works."""
