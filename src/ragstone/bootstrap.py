@@ -237,5 +237,5 @@ def _query_limits(settings: Settings) -> QueryLimits:
         request_s=settings.request_timeout.total_seconds(),
         idle_s=settings.stream_idle.total_seconds(),
         stream_s=settings.stream_total.total_seconds(),
-        is_local=not settings.receivers(),
+        searches_here=settings.embedding_provider != "openai" and settings.qdrant_url is None,
     )

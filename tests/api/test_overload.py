@@ -23,7 +23,7 @@ REFUSED_WITHIN_S = 0.1
 @pytest.fixture
 async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A server with little room, whose embedder never ends with some questions."""
-    monkeypatch.setattr(query, "MAX_ACTIVE_LOCAL", AT_WORK)
+    monkeypatch.setattr(query, "MAX_ACTIVE_HERE", AT_WORK)
     monkeypatch.setattr(query, "MAX_IN_LINE", IN_LINE)
     embedder = CountingEmbedder(HashingEmbedder(dimension=64))
     async with live_server(load_settings(data_dir=tmp_path / "data"), embedder) as opened:

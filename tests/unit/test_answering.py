@@ -31,6 +31,7 @@ from ragstone.core.models import (
     Turn,
     Usage,
 )
+from ragstone.core.places import Places
 from ragstone.core.retry import Dependency, RetryPolicy
 from ragstone.core.timing import Stopwatch
 from ragstone.llms.extractive import ExtractiveLLM
@@ -69,6 +70,7 @@ def events_of(
         patience=patience or Patience(Deadline.after(5), idle_s=0.1),
         request_id="r-1",
         stopwatch=clock or Stopwatch(),
+        room=Places("searches", at_work=1),
     )
 
 

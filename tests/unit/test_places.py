@@ -7,8 +7,8 @@ import pytest
 
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import DeadlineExceeded, Unavailable
+from ragstone.core.places import Places
 from ragstone.core.timing import Stopwatch
-from ragstone.services.places import Places
 
 
 class Visitor:
@@ -151,7 +151,7 @@ class TestPace:
         places, inside = await self.slow_line(in_line=40, interval_s=0.05)
         assert not places.is_full
 
-        monkeypatch.setattr("ragstone.services.places.LONGEST_WAIT_S", 0.05)
+        monkeypatch.setattr("ragstone.core.places.LONGEST_WAIT_S", 0.05)
 
         assert places.is_full
         assert 0 < (places.refusal().retry_after_s or 0) < 5

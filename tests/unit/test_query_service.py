@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from ragstone.core.errors import DeadlineExceeded, InvalidRequest, Unavailable
-from ragstone.core.models import Scope, Vector
+from ragstone.core.models import Scope, Turn, Vector
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.llms.extractive import ExtractiveLLM
@@ -18,6 +18,7 @@ from ragstone.services import query
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
 from ragstone.testing.llms import FakeLLM
 from tests.memory_store import MemoryStore
+from tests.waiting import until
 from tests.words import WordEmbedder, WordEncoder
 
 SEARCH = Search(Scope(), "cats", 5)
@@ -170,6 +171,24 @@ class TestPlaces:
         await asyncio.gather(*waiting, return_exceptions=True)
         with pytest.raises(DeadlineExceeded):
             await ask(queries, timeout_s=0.01)
+
+    async def test_a_question_that_is_being_rewritten_takes_no_place_of_a_search(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(query, "MAX_ACTIVE", 1)
+        monkeypatch.setattr(query, "MAX_IN_LINE", 0)
+        thinking = FakeLLM("cats", pause_s=60)
+        queries = service(WordEmbedder(), answerers={"fake": Answerer(thinking, Dependency("llm"))})
+        history = (Turn("user", "Tell me of cats."),)
+        waiting = asyncio.create_task(
+            queries.answer(Ask(SEARCH, history=history), request_id="r", stopwatch=Stopwatch())
+        )
+        await until(lambda: asyncio.sleep(0, bool(thinking.asked)))
+
+        assert await queries.search(SEARCH, stopwatch=Stopwatch())
+
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
     async def test_a_stream_that_is_left_gives_its_place_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(query, "MAX_OPEN", 1)

@@ -32,6 +32,7 @@ from ragstone.core.models import (
     Token,
     VisibleDocument,
 )
+from ragstone.core.places import Places
 from ragstone.core.ports import LLM
 from ragstone.core.retry import Dependency, RetryPolicy
 from ragstone.core.timing import Stopwatch
@@ -108,6 +109,7 @@ class Library:
             patience=Patience(Deadline.after(5), idle_s=0.2),
             request_id="r-1",
             stopwatch=Stopwatch(),
+            room=Places("searches", at_work=1),
         )
 
     async def texts(self, question: str, **wanted: Any) -> list[str]:

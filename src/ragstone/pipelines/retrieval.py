@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import RagstoneError, UpstreamGarbled
 from ragstone.core.models import AnswerEvent, Meta, Source, Sources, SparseVector, Vector
+from ragstone.core.places import Places
 from ragstone.core.ports import Embedder, SparseEncoder
 from ragstone.core.retry import Dependency, is_outage
 from ragstone.core.timing import Stopwatch
@@ -85,31 +86,33 @@ async def retrieve_documents_streaming(
     patience: Patience,
     request_id: str,
     stopwatch: Stopwatch,
-    when_retrieved: Callable[[], None] = lambda: None,
+    room: Places,
 ) -> AsyncGenerator[AnswerEvent, None]:
-    """The events of one answer, in the order that clients rely on; the JSON answer is their fold. `when_retrieved` is
-    called before the answerer is asked: what follows is mostly waiting.
+    """The events of one answer, in the order that clients rely on; the JSON answer is their fold. There must be `room`
+    for the work of this machine, which is not taken while a model is waited for, before the search or after it.
 
     Raises only before the first event, which comes when the first piece of the answer is there; a failure after it
     is a `Failed` event, the last one. Closing the generator cancels what was started for it."""
     rewritten = await stand_alone_question(answerers, ask, patience.deadline, stopwatch)
     search = replace(ask.search, question=rewritten.question, with_sentences=True)
-    retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
-    with stopwatch.stage("evidence"):
-        evidence = gather_evidence(
-            parts.sparse_encoder, retrieved.weights, retrieved.question, retrieved.sources
-        )
-    when_retrieved()
-    answer = await begin_answer(answerers, ask, rewritten, evidence, patience, stopwatch)
-    answer.degraded = (*answer.degraded, *retrieved.degraded)
-    judge = ClaimJudge(parts.embedder, parts.sparse_encoder, parts.index.store, search.scope)
-    checker = AnswerChecker(answer.citable, judge, link_hosts=answerers.link_hosts)
-    opening = Meta(request_id, search.question, search.scope.collection, answer.model)
-    stopwatch.outcome = "left"  # unless it comes to an end
-    async with aclosing(answer.events(checker, request_id, opening, Sources(evidence.sources))) as events:
-        async for event in events:
-            with stopwatch.stage("delivery"):  # a slow client's time is not the model's
-                yield event
+    async with room.taken(patience.deadline, stopwatch) as place:
+        retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
+        with stopwatch.stage("evidence"):
+            evidence = gather_evidence(
+                parts.sparse_encoder, retrieved.weights, retrieved.question, retrieved.sources
+            )
+        if answerers.chosen.llm.is_generative:
+            place.give_back()
+        answer = await begin_answer(answerers, ask, rewritten, evidence, patience, stopwatch)
+        answer.degraded = (*answer.degraded, *retrieved.degraded)
+        judge = ClaimJudge(parts.embedder, parts.sparse_encoder, parts.index.store, search.scope)
+        checker = AnswerChecker(answer.citable, judge, link_hosts=answerers.link_hosts)
+        opening = Meta(request_id, search.question, search.scope.collection, answer.model)
+        stopwatch.outcome = "left"  # unless it comes to an end
+        async with aclosing(answer.events(checker, request_id, opening, Sources(evidence.sources))) as events:
+            async for event in events:
+                with stopwatch.stage("delivery"):  # a slow client's time is not the model's
+                    yield event
 
 
 async def _embed_question(

@@ -9,6 +9,7 @@ from ragstone.core.answers import Answer, fold
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import InvalidRequest, Unavailable
 from ragstone.core.models import AnswerEvent
+from ragstone.core.places import Places
 from ragstone.core.ports import LLM
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.asking import Answerer, Answerers, Ask, Patience
@@ -20,11 +21,12 @@ from ragstone.pipelines.retrieval import (
 )
 from ragstone.pipelines.searching import Search
 from ragstone.services.current import Current
-from ragstone.services.places import Place, Places
 
-MAX_ACTIVE = 64  # searches at work, those for answers included; more make none of them end sooner
-MAX_ACTIVE_LOCAL = (
-    8  # where nothing else is waited for: it answers as many, and refuses in a third of the time
+MAX_ACTIVE = (
+    64  # searches at work, those for answers included, where an embedder or a store elsewhere is waited for
+)
+MAX_ACTIVE_HERE = (
+    8  # where all of a search is work of this machine: as many end in a second, and each ends sooner
 )
 MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
@@ -33,12 +35,12 @@ MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
     """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer.
-    `is_local`: no model or embedder elsewhere is waited for."""
+    `searches_here`: no embedder and no store elsewhere is waited for."""
 
     request_s: float = 60.0
     idle_s: float = 20.0
     stream_s: float = 600.0
-    is_local: bool = False
+    searches_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class QueryService:
         self._limits = limits
         self.defaults = defaults
         self._link_hosts = link_hosts
-        at_work = MAX_ACTIVE_LOCAL if limits.is_local else MAX_ACTIVE
+        at_work = MAX_ACTIVE_HERE if limits.searches_here else MAX_ACTIVE
         self._active = Places("searches are being worked on", at_work=at_work, in_line=MAX_IN_LINE)
         self._open = Places("answers are being written", at_work=MAX_OPEN)
 
@@ -130,9 +132,7 @@ class QueryService:
         self, ask: Ask, provider: str | None, patience: Patience, request_id: str, stopwatch: Stopwatch
     ) -> AsyncGenerator[AnswerEvent, None]:
         answerers = Answerers(self._chosen(provider, ask.model), self._fallback, self._link_hosts)
-        opened = self._open.taken(patience.deadline, stopwatch)
-        active = self._active.taken(patience.deadline, stopwatch)
-        async with opened, active as searching:
+        async with self._open.taken(patience.deadline, stopwatch):
             with self._parts.taken() as parts:
                 events = retrieve_documents_streaming(
                     parts,
@@ -141,7 +141,7 @@ class QueryService:
                     patience=patience,
                     request_id=request_id,
                     stopwatch=stopwatch,
-                    when_retrieved=lambda: _give_back_early(searching, answerers),
+                    room=self._active,
                 )
                 async with aclosing(events):
                     async for event in events:
@@ -162,9 +162,3 @@ class QueryService:
     def _deadline(self, timeout_s: float | None) -> Deadline:
         limit_s = self._limits.request_s
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
-
-
-def _give_back_early(searching: Place, answerers: Answerers) -> None:
-    """Once it is the model that is waited for. Without one the answer is work as the search was."""
-    if answerers.chosen.llm.is_generative:
-        searching.give_back()
