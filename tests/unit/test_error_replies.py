@@ -17,7 +17,9 @@ from ragstone.middleware.errors import MAX_DETAILS, error_response
 
 
 def body_of(error: RagstoneError) -> dict[str, Any]:
-    info: dict[str, Any] = json.loads(bytes(error_response(error, "r-1").body))["error"]
+    info: dict[str, Any] = json.loads(bytes(error_response(error, {"state": {"request_id": "r-1"}}).body))[
+        "error"
+    ]
     return info
 
 
@@ -32,12 +34,12 @@ def test_an_error_has_code_message_retryable_request_id_and_details() -> None:
 
 
 def test_whatever_may_pass_says_when_to_come_back() -> None:
-    assert error_response(DeadlineExceeded("late"), None).headers["retry-after"] == "1"
-    assert "retry-after" not in error_response(UpstreamRefused("401"), None).headers
+    assert error_response(DeadlineExceeded("late"), {}).headers["retry-after"] == "1"
+    assert "retry-after" not in error_response(UpstreamRefused("401"), {}).headers
 
 
 def test_a_failure_that_passes_carries_retry_after_in_whole_seconds() -> None:
-    response = error_response(EngineUnavailable("restarting", retry_after_s=0.2), None)
+    response = error_response(EngineUnavailable("restarting", retry_after_s=0.2), {})
 
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
@@ -46,7 +48,7 @@ def test_a_failure_that_passes_carries_retry_after_in_whole_seconds() -> None:
 def test_any_text_renders_as_strict_json() -> None:
     error = InvalidRequest("odd \ud800", details=[{"loc": ["body", "\udfff"], "type": "x", "msg": "é"}])
 
-    body = orjson.loads(error_response(error, "r-1").body)
+    body = orjson.loads(error_response(error, {"state": {"request_id": "r-1"}}).body)
 
     assert body["error"]["message"] == "odd ?"
     assert body["error"]["details"] == [{"loc": ["body", "?"], "type": "x", "msg": "é"}]

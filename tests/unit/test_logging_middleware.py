@@ -145,7 +145,7 @@ class TestDefects:
         assert b"secret" not in reply.body
         defect, access = lines
         assert defect["error"] == "RuntimeError"
-        assert access["status"] == 500
+        assert (access["status"], access["code"]) == (500, "internal_error")
 
     async def test_a_reply_that_breaks_off_is_not_begun_a_second_time(
         self, lines: list[dict[str, Any]]

@@ -66,26 +66,26 @@ _MEANINGS = {
 
 async def _ragstone_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RagstoneError)
-    return error_response(error, request.state.request_id)
+    return error_response(error, request.scope)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
-        return error_response(MalformedBody("the body is not JSON"), request.state.request_id)
+        return error_response(MalformedBody("the body is not JSON"), request.scope)
     return error_response(
         InvalidRequest(
             "the request is not valid", details=[_detail(problem) for problem in problems[:MAX_DETAILS]]
         ),
-        request.state.request_id,
+        request.scope,
     )
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind, message = _BY_STATUS.get(error.status_code, (InvalidRequest, "the request is not valid"))
-    response = error_response(kind(message), request.state.request_id)
+    response = error_response(kind(message), request.scope)
     response.headers.update(error.headers or {})
     if kind is MethodNotAllowed:
         response.headers["Allow"] = ", ".join(_allowed_methods(request))
@@ -104,9 +104,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 async def _client_left(request: Request, error: Exception) -> Response:
     """Nobody reads the reply, but a client that leaves is no defect of ours."""
-    return error_response(
-        MalformedBody("the client left before its body had ended"), request.state.request_id
-    )
+    return error_response(MalformedBody("the client left before its body had ended"), request.scope)
 
 
 def _detail(problem: dict[str, Any]) -> dict[str, Any]:

@@ -33,4 +33,4 @@ class CorsMiddleware(CORSMiddleware):
         if response.status_code == 200:
             return response
         refused = ForbiddenOrigin("this Origin or method is not allowed; origins are named in CORS_ORIGINS")
-        return error_response(refused, request_id.get())
+        return error_response(refused, {"state": {"request_id": request_id.get()}})

@@ -27,9 +27,13 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
     }
 
 
-def error_response(error: RagstoneError, request_id: str | None) -> Response:
-    """Status, body and headers of a failure."""
-    body = json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
+def error_response(error: RagstoneError, scope: Scope) -> Response:
+    """Status, body and headers of a request's failure; its code is noted for the access line."""
+    state = scope.setdefault("state", {})
+    state["code"] = error.code
+    body = json.dumps(error_body(error, state.get("request_id")), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
     return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 
 
@@ -48,5 +52,4 @@ def retry_header(error: RagstoneError) -> dict[str, str]:
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: RagstoneError) -> None:
     """Answer a request that goes no further."""
-    response = error_response(error, scope.get("state", {}).get("request_id"))
-    await response(scope, receive, send)
+    await error_response(error, scope)(scope, receive, send)

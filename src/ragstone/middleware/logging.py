@@ -89,9 +89,9 @@ def server_timing(stopwatch: Stopwatch) -> str:
 def _write_access_line(
     scope: Scope, status: int | None, sizes: Mapping[str, int], stopwatch: Stopwatch
 ) -> None:
-    """Sizes are those of bodies. `principal` is the label of the caller's key, where there are keys; `trace_id` leads
-    to the request's trace, where traces are recorded."""
-    known = {name: scope["state"].get(name) for name in ("principal", "trace_id")}
+    """Sizes are those of bodies. `code` is that of the error that it was answered with; `principal` the label of the
+    caller's key, where there are keys; `trace_id` leads to the request's trace, where traces are recorded."""
+    known = {name: scope["state"].get(name) for name in ("code", "principal", "trace_id")}
     log.info(
         "request",
         extra={
