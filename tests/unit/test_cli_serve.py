@@ -114,16 +114,16 @@ class TestReceivers:
         ],
     )
     def test_a_model_elsewhere_is_named(self, settings: dict[str, Any], hosts: str) -> None:
-        assert tell_receivers(load_settings(**settings)) == f"{QUESTIONS}{hosts}"
+        assert tell_receivers(load_settings(**settings)) == f"{QUESTIONS}{hosts}."
 
     def test_an_encoder_elsewhere_reads_the_documents(self) -> None:
         settings = load_settings(**LOCAL_MODEL, **EMBEDDER, embedding_base_url="https://vectors.example/v1")
 
-        assert tell_receivers(settings) == "Documents and questions are sent to: vectors.example"
+        assert tell_receivers(settings) == "Documents and questions are sent to: vectors.example."
 
     def test_a_qdrant_server_elsewhere_gets_documents_too(self) -> None:
         settings = load_settings(qdrant_url="https://qdrant.example:6333")
-        assert tell_receivers(settings) == "Documents and questions are sent to: qdrant.example"
+        assert tell_receivers(settings) == "Documents and questions are sent to: qdrant.example."
 
 
 class Health:

@@ -153,7 +153,7 @@ def tell_receivers(settings: Settings) -> str:
         if _embeds_elsewhere(settings) or _keeps_elsewhere(settings)
         else "Questions and the passages that answer them"
     )
-    return f"{sent} are sent to: {', '.join(elsewhere)}"
+    return f"{sent} are sent to: {', '.join(elsewhere)}."
 
 
 def _embeds_elsewhere(settings: Settings) -> bool:

@@ -9,6 +9,7 @@ from ragstone.core.context import for_request
 from ragstone.core.models import IndexedVersion, JobKind, VersionState
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.deletion import tombstone
+from ragstone.storage.reading import has_expired
 from ragstone.storage.rows import DOCUMENTS
 from ragstone.storage.tables import documents, members
 from ragstone.storage.uploads import add_document, is_news, revised
@@ -31,15 +32,17 @@ def _reconcile(
     tx: Transaction, document_id: str, inside: Sequence[AnyRow], present: dict[str, AnyRow]
 ) -> None:
     parent = tx.execute(select(documents).where(documents.c.id == document_id)).one()
+    names = {member.member for member in inside}
+    staying = {name: row for name, row in present.items() if name in names and not has_expired(row, tx.now)}
+    gone = [documents.c.id == row.id for name, row in present.items() if name not in staying]
+    if gone:
+        tombstone(tx, parent.tenant_id, gone)
     for member in inside:
-        known = present.pop(member.member, None)
+        known = staying.get(member.member)
         if known is None:
             _add(tx, parent, member)
         elif is_news(known, member.sha256):
             _renew(tx, known, member)
-    if present:
-        gone = [documents.c.id == row.id for row in present.values()]
-        tombstone(tx, parent.tenant_id, gone)
 
 
 def _add(tx: Transaction, parent: AnyRow, member: AnyRow) -> None:

@@ -1,5 +1,8 @@
 """Promises about documents inside documents."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 from ragstone.core.context import for_request
 from ragstone.core.errors import Conflict, DocumentNotFound
 from ragstone.core.models import DEFAULT_TENANT, Document, DocumentPatch, DocumentStatus, IngestTask, Member
@@ -93,6 +96,20 @@ class ChildPromises:
         assert versions == {"same.txt": 1, "other.txt": 2, "new.txt": 1}
         assert {before[name] for name in ("same.txt", "other.txt")} <= {child.id for child in after}
         await refusal(manifest.get_document(TENANT, before["gone.txt"]), DocumentNotFound)
+
+    async def test_a_part_whose_time_is_up_is_made_anew_by_the_next_version(self, manifest: Manifest) -> None:
+        """Tombstoned or not by then, as one that was deleted."""
+        container = await make_container(manifest, a="1")
+        await finish(manifest)
+        (child,), soon = container.children, datetime.now(UTC) + timedelta(milliseconds=100)
+        await manifest.update_document(TENANT, child.id, DocumentPatch(expires_at=soon))
+        await upload(manifest, "mail.eml", content="second")
+        await asyncio.sleep(0.12)
+        await switch_container(manifest, inside(a="1"))
+        (again,) = (await manifest.get_document(TENANT, container.id)).children
+        assert (again.member, again.id != child.id) == ("a.txt", True)
+        await manifest.expire_documents()
+        assert await manifest.get_document(TENANT, again.id)
 
     async def test_a_failed_part_is_tried_again_with_the_next_version(self, manifest: Manifest) -> None:
         """Although its bytes are the same."""
