@@ -25,10 +25,9 @@ from ragstone.core.logs import configure_logging
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 
+# Imported by name where a server is built: every fork would pay for it.
 for late in ("storage.manifest", "vectorstores.edge", "vectorstores.qdrant", "parsers.pool"):
-    importlib.import_module(
-        f"ragstone.{late}"
-    )  # by name, where a server is built: every fork would pay for it
+    importlib.import_module(f"ragstone.{late}")
 
 DIMENSION = 64
 CHECKED = "consistency: "

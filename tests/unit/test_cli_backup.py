@@ -1,5 +1,6 @@
 """`ragstone backup` and `ragstone restore`, on a directory at rest."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_a_lost_original_is_said_and_the_exit_status_tells(filled: Path) -> None
 
     assert made.exit_code == 1
     assert "1 originals or texts are missing or damaged" in made.output
+
+
+def test_the_doctor_names_the_documents_whose_original_is_lost(filled: Path) -> None:
+    for blob in (filled / "blobs").glob("??/*"):
+        blob.unlink()
+
+    found = run("doctor")
+
+    assert found.exit_code == 1
+    assert re.search(r"original missing: document [0-9a-f-]{36}, version 1\n", found.output)
 
 
 def test_where_there_is_no_data_directory_none_is_made(

@@ -109,6 +109,20 @@ async def test_missing_originals_are_named(tmp_path: Path, caplog: pytest.LogCap
     assert any("missing" in record.message for record in caplog.records)
 
 
+async def test_the_original_of_a_failed_document_is_missed_as_well(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        accepted = await world.upload("  ", "a")
+        assert accepted.job is not None
+        await world.finished(accepted.job.id)
+        document = await world.get(accepted.document.id)
+        assert document.status is DocumentStatus.FAILED
+        await world.blobs.delete(document.sha256)
+
+        found = await world.container.consistency.check()
+
+        assert found.missing_originals == (f"{document.id}:1",)
+
+
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"spoilt")])
 async def test_an_upload_of_the_same_bytes_brings_a_lost_original_back(
     tmp_path: Path, spoil: Callable[[Path], object]

@@ -13,6 +13,7 @@ from ragstone.storage.data_directory import owner_of
 
 REPAIR_WAIT_S = 60.0  # versions are indexed again in the background; the report is of what it came to
 POLL_S = 0.2
+NAMED = 20  # documents; `GET /admin/consistency` has all of them
 DIFFERENCES = {
     "incomplete_versions": "versions with missing points",
     "orphan_versions": "points without a version",
@@ -36,10 +37,9 @@ async def run_doctor(settings: Settings, *, repair: bool) -> bool:
         found = await (_repair(client) if repair else client.call("GET", "/admin/consistency"))
         health = await client.call("GET", "/health")
     console.print(table_of(f"{owner or settings.data_dir}: {health['status']}", _rows(health, found)))
-    for version in found["missing_originals"]:
-        console.print(
-            f"original missing: document {version.partition(':')[0]}, version {version.rpartition(':')[2]}"
-        )
+    for missing in found["missing_originals"][:NAMED]:
+        document_id, _, version = missing.rpartition(":")
+        console.print(f"original missing: document {document_id}, version {version}")
     return bool(health["status"] == "healthy" and found["is_consistent"])
 
 

@@ -616,8 +616,8 @@ class Manifest(Protocol):
         """`document_version` → what it is made of, of all visible versions."""
         ...
 
-    async def shown_originals(self) -> dict[str, str]:
-        """`document_version` → SHA-256 of its original, of visible versions and of the newest ones, in work or failed."""
+    async def unfinished_originals(self) -> dict[str, str]:
+        """`document_version` → SHA-256 of its original, of the newest versions that are in work or have failed."""
         ...
 
     async def visible_task(self, document_version: str) -> IngestTask | None:

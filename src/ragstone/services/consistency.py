@@ -127,20 +127,20 @@ class ConsistencyService:
     async def _compare(self, orphan_age_s: float) -> Consistency:
         """What should be there is asked before and after what is there: a version counts only if it was visible all
         the while, and points or bytes are orphans only if nothing has come to need them since."""
-        before, shown_before = await self._manifest.visible_contents(), await self._manifest.shown_originals()
+        before, unfinished_before = await self._expected()
         points = await self._store.count_versions()
         stored = dict(await self._blobs.list())
-        after, shown = await self._manifest.visible_contents(), await self._manifest.shown_originals()
+        after, unfinished = await self._expected()
         live, needed = await self._manifest.live_versions(), await self._manifest.referenced_blobs()
         visible = {key: content for key, content in after.items() if key in before}
+        originals = {key: sha256 for key, sha256 in unfinished.items() if key in unfinished_before}
+        originals |= {key: content.sha256 for key, content in visible.items()}
         return Consistency(
             documents=len(after),
             points=sum(points.values()),
             incomplete_versions=_where(visible, lambda key, content: points.get(key, 0) != content.chunks),
             orphan_versions=tuple(sorted(points.keys() - live)),
-            missing_originals=tuple(
-                sorted(key for key, sha256 in shown.items() if key in shown_before and sha256 not in stored)
-            ),
+            missing_originals=tuple(sorted(key for key, sha256 in originals.items() if sha256 not in stored)),
             missing_texts=_where(
                 visible,
                 lambda _, content: content.text_sha256 is not None and content.text_sha256 not in stored,
@@ -149,6 +149,10 @@ class ConsistencyService:
                 sorted(sha for sha, age_s in stored.items() if sha not in needed and age_s >= orphan_age_s)
             ),
         )
+
+    async def _expected(self) -> tuple[dict[str, VersionContent], dict[str, str]]:
+        """What visible versions are made of, and the originals of those that are not visible yet, or have failed."""
+        return await self._manifest.visible_contents(), await self._manifest.unfinished_originals()
 
     async def _repair(self, found: Consistency) -> None:
         log.warning("manifest, blobs and vectors disagree; repairing", extra=_counts(found))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, select
 
 from ragstone.core.models import IngestTask, JobState, VersionContent, VersionState
 from ragstone.storage.database import AnyRow, Transaction
@@ -29,10 +29,11 @@ def visible_contents(tx: Transaction) -> dict[str, VersionContent]:
     return {f"{document_id}:{version}": VersionContent(*content) for document_id, version, *content in found}
 
 
-def shown_originals(tx: Transaction) -> dict[str, str]:
-    """See Manifest.shown_originals."""
-    is_shown = or_(versions.c.state == VersionState.VISIBLE, versions.c.version == documents.c.newest_version)
-    found = tx.execute(_VERSIONS.add_columns(versions.c.sha256).where(_LIVE, is_shown))
+def unfinished_originals(tx: Transaction) -> dict[str, str]:
+    """See Manifest.unfinished_originals."""
+    is_newest = versions.c.version == documents.c.newest_version
+    is_unfinished = and_(_LIVE, is_newest, versions.c.state != VersionState.VISIBLE)
+    found = tx.execute(_VERSIONS.add_columns(versions.c.sha256).where(is_unfinished))
     return {f"{document_id}:{version}": sha256 for document_id, version, sha256 in found}
 
 

@@ -367,9 +367,9 @@ class SqlManifest:
         """See the port."""
         return await self._database.scan(consistency.visible_contents)
 
-    async def shown_originals(self) -> dict[str, str]:
+    async def unfinished_originals(self) -> dict[str, str]:
         """See the port."""
-        return await self._database.scan(consistency.shown_originals)
+        return await self._database.scan(consistency.unfinished_originals)
 
     async def visible_task(self, document_version: str) -> IngestTask | None:
         """See the port."""

@@ -2,7 +2,15 @@
 
 from ragstone.core.models import VersionContent
 from ragstone.core.ports import Manifest
-from ragstone.testing.manifest_contract.scenes import TENANT, finish, make_ready, sha256_of, upload
+from ragstone.testing.manifest_contract.scenes import (
+    FAILURE,
+    TENANT,
+    claim,
+    finish,
+    make_ready,
+    sha256_of,
+    upload,
+)
 
 
 class RepairPromises:
@@ -19,15 +27,18 @@ class RepairPromises:
         await manifest.delete_document(TENANT, ready.id)
         assert await manifest.visible_contents() == {}
 
-    async def test_every_version_that_is_shown_has_its_original(self, manifest: Manifest) -> None:
-        """Visible, in work or failed; not of one that is deleted."""
+    async def test_the_newest_version_has_its_original_before_it_is_visible(self, manifest: Manifest) -> None:
+        """In work or failed; not of a document that is deleted."""
         ready = await make_ready(manifest, content="1")
+        assert await manifest.unfinished_originals() == {}
         await upload(manifest, content="2")
         other = (await upload(manifest, "b.txt", content="3")).document
-        expected = {f"{ready.id}:1": sha256_of("1"), f"{ready.id}:2": sha256_of("2")}
-        assert await manifest.shown_originals() == expected | {f"{other.id}:1": sha256_of("3")}
+        expected = {f"{ready.id}:2": sha256_of("2")}
+        assert await manifest.unfinished_originals() == expected | {f"{other.id}:1": sha256_of("3")}
         await manifest.delete_document(TENANT, other.id)
-        assert await manifest.shown_originals() == expected
+        assert await manifest.unfinished_originals() == expected
+        await manifest.fail_task((await claim(manifest)).job.id, FAILURE)
+        assert await manifest.unfinished_originals() == expected
 
     async def test_a_visible_version_knows_its_task_again(self, manifest: Manifest) -> None:
         """As its user wanted it; a version that is not visible has none."""
