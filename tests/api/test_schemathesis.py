@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 KEY = "0123456789-abcdefghij"
 LEAST_REQUESTS = 2_000
-EXAMPLES = 25  # of each operation and each way to break it
+EXAMPLES = 30  # of each operation and each way to break it
 
 
 @pytest.fixture
