@@ -207,6 +207,26 @@ async def test_uploads_and_deletes_during_checks_are_no_differences(tmp_path: Pa
         assert await world.container.consistency.last_repair() is None
 
 
+async def test_points_that_a_purge_takes_while_they_are_counted_are_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path / "data") as world:
+        document = await world.ready("Refunds are paid.", "a")
+        count = world.store.count_versions
+
+        async def count_then_purge(versions: Sequence[str] | None = None) -> dict[str, int]:
+            counted = await count(versions)
+            if versions is None:
+                monkeypatch.undo()
+                await world.container.documents.delete(DEFAULT_TENANT, document.id)
+            return counted
+
+        monkeypatch.setattr(world.store, "count_versions", count_then_purge)
+        found = await world.container.consistency.check()
+
+        assert found.orphan_versions == ()
+
+
 async def test_old_bytes_that_an_upload_just_came_to_need_are_kept(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         text = "Refunds are paid."

@@ -126,7 +126,9 @@ class ConsistencyService:
 
     async def _compare(self, orphan_age_s: float) -> Consistency:
         """What should be there is asked before and after what is there: a version counts only if it was visible all
-        the while, and points or bytes are orphans only if nothing has come to need them since."""
+        the while, points are orphans only if they belonged to nothing before either (a purge may be at work), and
+        bytes only if nothing has come to need them since."""
+        live_before = await self._manifest.live_versions()
         before, unfinished_before = await self._expected()
         points = await self._store.count_versions()
         stored = dict(await self._blobs.list())
@@ -139,7 +141,7 @@ class ConsistencyService:
             documents=len(after),
             points=sum(points.values()),
             incomplete_versions=_where(visible, lambda key, content: points.get(key, 0) != content.chunks),
-            orphan_versions=tuple(sorted(points.keys() - live)),
+            orphan_versions=tuple(sorted(points.keys() - live - live_before)),
             missing_originals=tuple(sorted(key for key, sha256 in originals.items() if sha256 not in stored)),
             missing_texts=_where(
                 visible,
