@@ -104,6 +104,12 @@ class MemoryStore:
         within = {point.id for point in self._select(scope, None)}
         return [_stored(self.points[point_id], with_vectors) for point_id in ids if point_id in within]
 
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """See the port."""
+        self._require_up()
+        within = {point.id for point in self._select(scope, None)}
+        return {id_: self.points[id_].payload.get("features", "") for id_ in ids if id_ in within}
+
     async def find(
         self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
     ) -> list[StoredPoint]:

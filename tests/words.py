@@ -1,7 +1,7 @@
 """A tiny world of words for unit tests of retrieval: each distinct word is a token and a direction."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ragstone.core.models import (
     Sentence,
     Source,
     SparseVector,
+    Terms,
     Vector,
 )
 
@@ -33,18 +34,26 @@ class WordEncoder:
 
     fingerprint = "words"
 
-    def encode_document(self, text: str) -> SparseVector:
-        """Each distinct word once."""
-        return self.encode_query(text)
+    def language(self, text: str, otherwise: str = "") -> str:
+        """Nothing is known of languages."""
+        return otherwise
 
-    def encode_query(self, text: str) -> SparseVector:
+    def terms(self, text: str, language: str = "") -> Terms:
         """Each distinct word once."""
-        found = tuple(tokens(text))
+        return Terms(tuple(tokens(text)), (), language)
+
+    def query_terms(self, text: str) -> Terms:
+        """Each distinct word once."""
+        return self.terms(text)
+
+    def encode_document(self, passages: Iterable[Terms]) -> SparseVector:
+        """Each distinct word once."""
+        found = tuple(sorted({word for passage in passages for word in passage.words}))
         return SparseVector(found, (1.0,) * len(found))
 
-    def token_ids(self, text: str) -> frozenset[int]:
-        """Each distinct word."""
-        return frozenset(tokens(text))
+    def encode_query(self, query: Terms) -> SparseVector:
+        """Each distinct word once."""
+        return self.encode_document([query])
 
 
 class WordEmbedder:
@@ -56,6 +65,10 @@ class WordEmbedder:
     def __init__(self) -> None:
         self.queries: list[str] = []
         self.failure: RagstoneError | None = None
+
+    def legibility(self, text: str) -> float:
+        """All of it."""
+        return 1.0
 
     async def embed_query(self, text: str) -> Vector:
         """Unit length; raises `failure` while there is one."""

@@ -171,6 +171,17 @@ class SparseVector:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the lexical leg sees of a text: ids of its words in order, repeated as they are in it (those of a question
+    once), and of further forms of them, by which they may also be found. `language` is the code of the language whose
+    rules were used, empty if it could not be told."""
+
+    words: tuple[int, ...]
+    others: tuple[int, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddingInput:
     """A text and the character spans in it whose own vectors are wanted besides the text's."""
 

@@ -1,6 +1,6 @@
 """The seams: what services and pipelines ask of adapters. Adapters are held to conformance suites in ragstone.testing."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -44,6 +44,7 @@ from ragstone.core.models import (
     SparseVector,
     Stage,
     StoredPoint,
+    Terms,
     Vector,
     Version,
     VersionContent,
@@ -65,6 +66,10 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int:
         """Length of every vector."""
+        ...
+
+    def legibility(self, text: str) -> float:
+        """How far the encoder can read the script of a text, 0..1: where it cannot, its cosines mean nothing."""
         ...
 
     async def embed_query(self, text: str) -> Vector:
@@ -90,16 +95,26 @@ class SparseEncoder(Protocol):
         """Names algorithm, tokenizer and parameters."""
         ...
 
-    def encode_document(self, text: str) -> SparseVector:
-        """Term-frequency weights; IDF is applied by the store when searching."""
+    def language(self, text: str, otherwise: str = "") -> str:
+        """The code (ISO 639-1) of the language that a text seems to be written in; `otherwise` where that cannot be
+        told."""
         ...
 
-    def encode_query(self, text: str) -> SparseVector:
-        """Each distinct token once, weight 1."""
+    def terms(self, text: str, language: str = "") -> Terms:
+        """The terms of a text in that language, in order."""
         ...
 
-    def token_ids(self, text: str) -> frozenset[int]:
-        """The tokens of `encode_query`, without order."""
+    def query_terms(self, text: str) -> Terms:
+        """The distinct terms of a question, in order, in the language that it seems to be written in; words that say
+        nothing about what is asked for are left out."""
+        ...
+
+    def encode_document(self, passages: Iterable[Terms]) -> SparseVector:
+        """Term-frequency weights of all passages together; IDF is applied by the store when searching."""
+        ...
+
+    def encode_query(self, query: Terms) -> SparseVector:
+        """Each word with weight 1, its further forms with less."""
         ...
 
 
@@ -110,7 +125,9 @@ class VectorStore(Protocol):
     the internal ones `document_version` ("<document id>:<version>") and `embedding_key`. Payload keys that are
     written: `tenant_id`, `collection`, `document_id`, `document_version`, `embedding_key`, `source`, `title`,
     `filename`, `media_type`, `created_at` (microseconds), `metadata` (original keys; the adapter makes them
-    addressable), and chunk fields, which the store returns untouched.
+    addressable), and chunk fields, which the store returns untouched. One of them, `features`, is a text that ranking
+    reads of many points and nobody else needs: it is kept apart, `read_features` reads it alone, and `retrieve` and
+    `find` give it only together with vectors.
     """
 
     async def upsert(self, scope: Scope, points: Sequence[Point]) -> None:
@@ -168,6 +185,10 @@ class VectorStore(Protocol):
         self, scope: Scope, ids: Sequence[str], *, with_vectors: bool = False
     ) -> list[StoredPoint]:
         """Points by id, in the order of `ids`; missing ones are left out."""
+        ...
+
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """Id → the payload's `features`, empty where it has none; missing points are left out."""
         ...
 
     async def find(

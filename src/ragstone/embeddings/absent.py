@@ -23,6 +23,10 @@ class AbsentEmbedder:
         """See Embedder."""
         return self._dimension
 
+    def legibility(self, text: str) -> float:
+        """Nothing is read."""
+        return 0.0
+
     async def embed_query(self, text: str) -> Vector:
         """Raises EmbedderUnavailable."""
         raise self._absence()

@@ -1,60 +1,71 @@
-"""BM25 as a SparseEncoder, on the engine's own tokenizer, so that the embedded and the server store agree on token ids.
+"""BM25 as a SparseEncoder, on terms of our own, so that each store, and the ranking behind it, counts the same words.
 
 A document's weight is its BM25 term-frequency part; the inverse document frequency is the store's, at search time.
 """
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable
 
-from ragstone.core.models import SparseVector
-from ragstone.core.tokenizer import replace_lone_surrogates
+from ragstone.core.models import SparseVector, Terms
+from ragstone.embeddings import terms
+from ragstone.embeddings.languages import LANGUAGES
 
-if TYPE_CHECKING:
-    from qdrant_edge import SparseVector as EdgeVector
-
-LANGUAGE = (
-    "english"  # of the stop words and the stemmer; other languages are tokenised, neither stopped nor stemmed
-)
 K = 1.2
 B = 0.75
+AVERAGE_WORDS = 90
+"""Of a chunk with its context, as the public sets have it, without the commonest words."""
+OTHER_FORM = 0.5
+"""What a further form of a question's word counts; a text's further forms count once each, however frequent."""
 
 
 class Bm25Encoder:
-    """SparseEncoder: tf · (k + 1) / (tf + k · (1 − b + b · length / avg_len)) per distinct stemmed word.
+    """SparseEncoder: tf · (k + 1) / (tf + k · (1 - b + b · length / average length)) per distinct term (the form that
+    Lucene gives to Robertson's BM25). `length` counts words, not their further forms.
 
-    Words are what Unicode's word boundaries and, for Chinese and Japanese, a dictionary make them; the first text in
-    one of these two languages takes half a second, for loading it. Time is linear in the text's length (0.35 s a
-    megabyte), with the GIL held. A text without words (empty, white space, stop words only) has the empty vector.
-    Lone surrogates count as U+FFFD.
+    A text without terms (empty, white space, commonest words only) has the empty vector. Thread-safe; holds the GIL.
     """
 
-    def __init__(self, *, avg_len: float = 120.0):
-        """`avg_len` is the mean number of tokens of a chunk; a part of the fingerprint, so not to be changed lightly."""
-        from qdrant_edge import Bm25, Bm25Config, TokenizerType
-
-        self._avg_len = avg_len
-        # The engine's default tokenizer makes one token of a whole Chinese sentence.
-        self._model = Bm25(
-            Bm25Config(k=K, b=B, avg_len=avg_len, tokenizer=TokenizerType.Multilingual, language=LANGUAGE)
-        )
+    def __init__(self, *, average_words: float = AVERAGE_WORDS):
+        """`average_words` is a part of the fingerprint, so not to be changed lightly."""
+        self._average = average_words
 
     @property
     def fingerprint(self) -> str:
-        """Algorithm, tokenizer, language and parameters."""
-        return f"bm25:qdrant-multilingual:{LANGUAGE}:k={K:g}:b={B:g}:avg_len={self._avg_len:g}"
+        """Algorithm, terms with the languages that have a stemmer, and parameters."""
+        return f"bm25:terms-{terms.VERSION}:{'+'.join(LANGUAGES)}:k={K:g}:b={B:g}:words={self._average:g}"
 
-    def encode_document(self, text: str) -> SparseVector:
+    def language(self, text: str, otherwise: str = "") -> str:
         """See SparseEncoder."""
-        return _to_sparse_vector(self._model.embed_document(replace_lone_surrogates(text)))
+        return terms.guess_language(text, otherwise)
 
-    def encode_query(self, text: str) -> SparseVector:
+    def terms(self, text: str, language: str = "") -> Terms:
         """See SparseEncoder."""
-        return _to_sparse_vector(self._model.embed_query(replace_lone_surrogates(text)))
+        return terms.text_terms(text, language)
 
-    def token_ids(self, text: str) -> frozenset[int]:
+    def query_terms(self, text: str) -> Terms:
         """See SparseEncoder."""
-        return frozenset(self._model.embed_query(replace_lone_surrogates(text)).indices)
+        return terms.query_terms(text)
+
+    def encode_document(self, passages: Iterable[Terms]) -> SparseVector:
+        """See SparseEncoder."""
+        counts, others = Counter[int](), set[int]()
+        for passage in passages:
+            counts.update(passage.words)
+            others.update(passage.others)
+        length = counts.total()
+        weights = {term: self._weight(count, length) for term, count in counts.items()}
+        once = self._weight(1, length)
+        weights.update((term, once) for term in others if term not in weights)
+        return _sparse_vector(weights)
+
+    def encode_query(self, query: Terms) -> SparseVector:
+        """See SparseEncoder."""
+        return _sparse_vector({**dict.fromkeys(query.others, OTHER_FORM), **dict.fromkeys(query.words, 1.0)})
+
+    def _weight(self, count: int, length: int) -> float:
+        return count * (K + 1) / (count + K * (1 - B + B * length / self._average))
 
 
-def _to_sparse_vector(vector: "EdgeVector") -> SparseVector:
-    weights = dict(sorted(zip(vector.indices, vector.values, strict=True)))
-    return SparseVector(tuple(weights), tuple(weights.values()))
+def _sparse_vector(weights: dict[int, float]) -> SparseVector:
+    ascending = dict(sorted(weights.items()))
+    return SparseVector(tuple(ascending), tuple(ascending.values()))

@@ -19,7 +19,8 @@ from ragstone.embeddings.onnx_encoder import OnnxEncoder
 from ragstone.embeddings.onnx_graph import DIMENSION, Precision
 
 MAX_TOKENS = 256  # the model's own limit, [CLS] and [SEP] included
-_CLS, _SEP = 101, 102
+_CLS, _SEP, _UNKNOWN = 101, 102, 100
+_ILLEGIBLE_SHARE = 0.4  # of pieces; from there on cosines mean nothing
 _MAX_CONTENT_TOKENS = MAX_TOKENS - 2
 # Tokenising costs about 1 ms for 1,000 characters, and all but the first 254 tokens are thrown away. 64 characters a
 # token is far beyond any prose (3.5), so only runs of white space or of endless words can notice this limit.
@@ -58,6 +59,11 @@ class MiniLMEmbedder:
     def dimension(self) -> int:
         """384."""
         return DIMENSION
+
+    def legibility(self, text: str) -> float:
+        """1 for English, 0 for scripts of which the vocabulary has no words: falls with the share of word pieces that
+        are unknown or a single character beyond ASCII, to 0 at two fifths of them. Takes about 50 µs."""
+        return self._require_model().legibility(text)
 
     async def embed_query(self, text: str) -> Vector:
         """See Embedder."""
@@ -108,6 +114,14 @@ class _Model:
         ids, offsets = self._tokens(document.text)
         vector, tokens = self._encoder.encode_with_tokens(ids)
         return Embedding(vector, pool_spans(tokens[1:-1], offsets, document.spans))
+
+    def legibility(self, text: str) -> float:
+        ids, offsets = self._tokenizer.tokens(text[:_MAX_CHARACTERS])
+        unread = sum(
+            id_ == _UNKNOWN or (end - start == 1 and not text[start].isascii())
+            for id_, (start, end) in zip(ids, offsets, strict=True)
+        )
+        return max(0.0, 1.0 - unread / len(ids) / _ILLEGIBLE_SHARE) if ids else 0.0
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """(ids with [CLS] and [SEP], offsets without them), cut to the limit."""

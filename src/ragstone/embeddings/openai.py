@@ -54,6 +54,10 @@ class OpenAIEmbedder:
         """See Embedder."""
         return self._dimension
 
+    def legibility(self, text: str) -> float:
+        """Such models know all scripts, as far as their owners say."""
+        return 1.0
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder. A vector that is none raises UpstreamGarbled."""
         try:

@@ -60,6 +60,10 @@ class ProbedEmbedder:
                 self._likeness = await self._probe()
             return self._likeness
 
+    def legibility(self, text: str) -> float:
+        """See Embedder."""
+        return self._inner.legibility(text)
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder. Raises EmbedderUnavailable where it is not the one that it was."""
         await self._require_same()

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstone.core.filters import Filter
-from ragstone.core.models import Scope, Sentence, Source, SparseVector, Vector
-from ragstone.core.ports import SparseEncoder, VectorStore
+from ragstone.core.models import Sentence, Source, Terms, Vector
+from ragstone.core.ports import SparseEncoder
+from ragstone.pipelines.question import Question, share
 
 CONSIDERED = 5  # sources whose sentences are weighed; more adds distraction, not answers
-UNSEEN_BONUS = 0.5  # a question term that no document has weighs more than the rarest one found
 
 # The gate, fitted on one half of the evaluation questions and reported on the other (docs/quality.md).
 NOTHING_BELOW = 0.40
@@ -31,15 +30,6 @@ _NUMBER = re.compile(r"\d")
 _PROSE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 NOT_PROSE = 0.10  # a label, a line of code or a table row answers only when no sentence does
 _INNER_CAPITAL = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question's encodings: text, token ids, and the dense vector where there is one."""
-
-    text: str
-    tokens: SparseVector
-    vector: Vector | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +54,13 @@ def gather_evidence(
     return Evidence((*scored, *sources[CONSIDERED:]), confidence, _abstention(confidence))
 
 
-async def term_weights(
-    store: VectorStore, scope: Scope, tokens: SparseVector, *, where: Filter | None = None
-) -> dict[int, float]:
-    """IDF of every token, those that occur nowhere included."""
-    found = await store.term_weights(scope, tokens.indices, where=where) if tokens.indices else {}
-    unseen = max(found.values(), default=1.0) + UNSEEN_BONUS
-    return {token: found.get(token, unseen) for token in tokens.indices}
-
-
-def share(weights: Mapping[int, float], present: frozenset[int]) -> float:
-    """Part of the terms' whole weight that is present, 0..1."""
-    total = sum(weights.values())
-    return sum(weight for token, weight in weights.items() if token in present) / total if total else 0.0
-
-
 def tokens_of(encoder: SparseEncoder, sentence: Sentence) -> frozenset[int]:
     """The sentence's token ids, as they were stored or found now."""
-    return encoder.token_ids(sentence.text) if sentence.tokens is None else sentence.tokens
+    return _tokens(encoder.terms(sentence.text)) if sentence.tokens is None else sentence.tokens
+
+
+def _tokens(terms: Terms) -> frozenset[int]:
+    return frozenset((*terms.words, *terms.others))
 
 
 def has_vectors(source: Source) -> bool:
@@ -113,7 +92,8 @@ class _Features:
     ) -> "_Features":
         sentences = source.sentences
         tokens = [tokens_of(encoder, sentence) for sentence in sentences]
-        title = encoder.token_ids(" ".join((source.title, *source.heading)))
+        language = encoder.language(source.text)
+        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), language))
         around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,

@@ -3,7 +3,8 @@
 Scores, not ranks, are fused, so that a weak leg cannot ruin a strong one (docs/decisions/0006).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ragstone.core.models import ScoredId
@@ -18,6 +19,8 @@ class Candidate(NamedTuple):
     score: float
     dense: float | None
     sparse: float | None
+    terms: Mapping[str, float] = MappingProxyType({})
+    """Further scores that `score` is made of."""
 
 
 def fuse(dense: Sequence[ScoredId], sparse: Sequence[ScoredId], *, alpha: float = ALPHA) -> list[Candidate]:

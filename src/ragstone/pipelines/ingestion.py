@@ -36,10 +36,13 @@ from ragstone.core.ports import (
 )
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.features import Features, pack_features
 from ragstone.pipelines.known import known_before
-from ragstone.pipelines.payload import chunk_payload, embedding_key, pack_spans, point_id, sentence_tokens
+from ragstone.pipelines.payload import chunk_payload, embedding_key, point_id, sentence_texts
 
 BATCH_CHUNKS = 32  # about a second of embedding: progress moves, memory stays small, cancelling is quick
+_TELLING_CHARACTERS = 20_000  # of a document tell its language
+_WIDEST_GAP = 100  # characters between two chunks
 BATCH_LIMIT_S = 300.0  # for a batch's embeddings, retries included; then the job waits its turn again
 MOST_DEPTH = 3  # of documents inside documents
 _COMPRESSED = ("gz", "bz2", "xz")
@@ -80,6 +83,7 @@ async def ingest(parts: IngestParts, task: IngestTask, stopwatch: Stopwatch) -> 
     progress = ProgressLog(parts.manifest, task.job.id)
     document = await _read(parts, task, progress, stopwatch)
     parsed, chunks = document.parsed, document.chunks
+    chunked = ChunkedText.of(parts.sparse_encoder, document)
     title = task.title or parsed.title or task.filename or "Untitled"
     with stopwatch.stage("chunk"):  # the text is chunked where it is parsed; what remains is to store it
         text_sha256 = await _store_content(parts, task, document)
@@ -88,8 +92,7 @@ async def ingest(parts: IngestParts, task: IngestTask, stopwatch: Stopwatch) -> 
     reused = 0
     for first in range(0, len(chunks), BATCH_CHUNKS):
         await progress.report(Stage.EMBED, first, len(chunks))
-        batch = chunks[first : first + BATCH_CHUNKS]
-        points, known = await embed_chunks(parts, task, batch, title, stopwatch)
+        points, known = await embed_chunks(parts, task, chunked, first, title, stopwatch)
         reused += known
         with stopwatch.stage("index"):
             await parts.store.upsert(task.scope, points)
@@ -111,6 +114,28 @@ async def ingest(parts: IngestParts, task: IngestTask, stopwatch: Stopwatch) -> 
         bytes=task.bytes,
         request_id=task.job.request_id,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedText:
+    """A document's text in chunks, and the language that most of it seems to be written in."""
+
+    text: str
+    chunks: Sequence[Chunk]
+    language: str
+
+    @classmethod
+    def of(cls, encoder: SparseEncoder, document: ReadDocument) -> "ChunkedText":
+        """As it was read."""
+        text = document.parsed.text
+        return cls(text, document.chunks, encoder.language(text[:_TELLING_CHARACTERS]))
+
+    def gap(self, index: int) -> str | None:
+        """What parts a chunk from the one before it; None where that is more than white space."""
+        if not index:
+            return None
+        between = self.text[self.chunks[index - 1].end : self.chunks[index].start]
+        return between if len(between) <= _WIDEST_GAP and not between.strip() else None
 
 
 @dataclass(slots=True)
@@ -199,10 +224,11 @@ def _name_inside(task: IngestTask, child: SpooledChild) -> str:
 
 
 async def embed_chunks(
-    parts: IngestParts, task: IngestTask, chunks: Sequence[Chunk], title: str, stopwatch: Stopwatch
+    parts: IngestParts, task: IngestTask, chunked: ChunkedText, first: int, title: str, stopwatch: Stopwatch
 ) -> tuple[list[Point], int]:
-    """Points of one batch, and how many vectors were taken over: only chunks that no stored point has an equal of are
-    embedded. A re-index embeds anew."""
+    """Points of the batch that begins with chunk `first`, and how many vectors were taken over: only chunks that no
+    stored point has an equal of are embedded. A re-index embeds anew."""
+    chunks = chunked.chunks[first : first + BATCH_CHUNKS]
     keys = [embedding_key(chunk, parts.embedder.fingerprint) for chunk in chunks]
     with stopwatch.stage("embed"):
         known = (
@@ -221,7 +247,7 @@ async def embed_chunks(
 
     def build() -> list[Point]:
         return [
-            _point(parts, task, chunk, title, key, known.get(key) or next(embeddings))
+            _point(parts, task, chunked, chunk, title, key, known.get(key) or next(embeddings))
             for chunk, key in zip(chunks, keys, strict=True)
         ]
 
@@ -237,23 +263,33 @@ def _input(chunk: Chunk) -> EmbeddingInput:
 
 
 def _point(
-    parts: IngestParts, task: IngestTask, chunk: Chunk, title: str, key: str, known: StoredPoint | Embedding
+    parts: IngestParts,
+    task: IngestTask,
+    chunked: ChunkedText,
+    chunk: Chunk,
+    title: str,
+    key: str,
+    known: StoredPoint | Embedding,
 ) -> Point:
     if isinstance(known, Embedding):
-        dense, spans = known.vector, pack_spans(known.spans)
+        dense, vectors = known.vector, known.spans
     else:
         assert known.dense is not None
-        dense, spans = known.dense, known.payload["spans"]
+        dense, vectors = known.dense, Features.unpack([known.payload["features"]]).unit_vectors()
+    encoder, texts = parts.sparse_encoder, sentence_texts(chunk)
+    language = encoder.language(chunk.text, chunked.language)
+    sentences = [encoder.terms(text, language) for text in texts]
     return Point(
         id=point_id(task.document_id, task.version, chunk.index),
         dense=dense,
-        sparse=parts.sparse_encoder.encode_document(chunk.embedding_text),
+        sparse=encoder.encode_document([encoder.terms(chunk.context, language), *sentences]),
         payload=chunk_payload(
             task,
             chunk,
             title=title,
             key=key,
-            spans=spans,
-            tokens=sentence_tokens(parts.sparse_encoder, chunk),
+            gap=chunked.gap(chunk.index),
+            language=language,
+            features=pack_features(sentences, [len(text) for text in texts], vectors),
         ),
     )

@@ -1,17 +1,16 @@
 """What a point carries of its chunk, written at ingest and read back at search. Plain JSON."""
 
-import base64
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ragstone.core.filters import epoch_micros
-from ragstone.core.models import Chunk, IngestTask, Location, Sentence, Source, Vector, VisibleDocument
-from ragstone.core.ports import SparseEncoder
+from ragstone.core.models import Chunk, IngestTask, Location, Sentence, Source, VisibleDocument
+from ragstone.pipelines.features import Features
 from ragstone.pipelines.fusion import Candidate
 
 _POINTS = uuid.UUID("6f0b1d0e-53a6-5f0e-9d61-2f3f6ad6c1de")  # namespace of point ids; never change it
@@ -39,10 +38,10 @@ def embedding_key(chunk: Chunk, fingerprint: str) -> str:
 
 
 def chunk_payload(
-    task: IngestTask, chunk: Chunk, *, title: str, key: str, spans: str, tokens: Sequence[Sequence[int]]
+    task: IngestTask, chunk: Chunk, *, title: str, key: str, gap: str | None, language: str, features: str
 ) -> dict[str, Any]:
-    """The payload of one point; `spans` are its sentence vectors as `pack_spans` makes them, `tokens` the token ids of
-    each sentence: finding them anew takes a query's process 20 µs a sentence."""
+    """The payload of one point. `gap` is the text between the chunk before it and this one, None where it is not white
+    space; `language` the code of the language that it was taken for; `features` what ranking reads of it."""
     return {
         "tenant_id": task.scope.tenant_id,
         "collection": task.scope.collection,
@@ -62,37 +61,15 @@ def chunk_payload(
         "heading": list(chunk.heading),
         "location": asdict(chunk.location),
         "sentences": [list(span) for span in chunk.sentences],
-        "spans": spans,
-        "tokens": [list(ids) for ids in tokens],
+        "gap": gap,
+        "language": language,
+        "features": features,
     }
 
 
-def sentence_tokens(encoder: SparseEncoder, chunk: Chunk) -> list[list[int]]:
-    """The token ids of each sentence, ascending."""
-    texts = (chunk.text[start - chunk.start : end - chunk.start] for start, end in chunk.sentences)
-    return [sorted(encoder.token_ids(text)) for text in texts]
-
-
-def pack_spans(spans: Vector) -> str:
-    """Sentence vectors, shape (n, dimension), as base64 of int8: each row scaled to its own largest value, since
-    only directions are compared. 384 bytes a sentence; costs about a point of accuracy or none."""
-    if not len(spans):
-        return ""
-    largest = np.abs(spans).max(axis=1, keepdims=True)
-    largest[largest == 0] = 1.0
-    return base64.b64encode(np.rint(spans * (127.0 / largest)).astype(np.int8).tobytes()).decode("ascii")
-
-
-def unpack_spans(packed: str, rows: int) -> Vector:
-    """Unit rows again, zeros where the sentence had no vector; shape (rows, dimension)."""
-    if not rows:
-        return np.zeros((0, 0), np.float32)
-    flat = np.frombuffer(base64.b64decode(packed), np.int8).astype(np.float32)
-    spans = flat.reshape(rows, -1)
-    norms = np.linalg.norm(spans, axis=1, keepdims=True)
-    norms[norms == 0] = 1.0
-    unit: Vector = spans / norms
-    return unit
+def sentence_texts(chunk: Chunk) -> list[str]:
+    """The text of each sentence."""
+    return [chunk.text[start - chunk.start : end - chunk.start] for start, end in chunk.sentences]
 
 
 def location_of(payload: Mapping[str, Any]) -> Location:
@@ -101,10 +78,10 @@ def location_of(payload: Mapping[str, Any]) -> Location:
 
 
 def source_of(
-    payload: Mapping[str, Any], candidate: Candidate, document: VisibleDocument, *, with_sentences: bool
+    payload: Mapping[str, Any], candidate: Candidate, document: VisibleDocument, features: str | None
 ) -> Source:
     """A hit as a source, not numbered yet. Title and metadata come from the manifest, which alone knows them now.
-    Sentences cost 34 µs a hit, and only answers need them."""
+    Only answers need sentences, which are unpacked from `features`; None leaves them out."""
     return Source(
         n=0,
         document_id=document.id,
@@ -117,26 +94,25 @@ def source_of(
         end=payload["end"],
         text=payload["text"],
         score=round(candidate.score, 6),
-        scores={"dense": _rounded(candidate.dense), "sparse": _rounded(candidate.sparse)},
+        scores={
+            "dense": _rounded(candidate.dense),
+            "sparse": _rounded(candidate.sparse),
+            **{name: round(score, 6) for name, score in candidate.terms.items()},
+        },
         metadata=document.metadata,
-        sentences=_sentences(payload) if with_sentences else (),
+        sentences=() if features is None else _sentences(payload, features),
     )
 
 
-def _sentences(payload: Mapping[str, Any]) -> tuple[Sentence, ...]:
+def _sentences(payload: Mapping[str, Any], features: str) -> tuple[Sentence, ...]:
     bounds: list[list[int]] = payload["sentences"]
-    vectors = unpack_spans(payload["spans"], len(bounds)) if payload["spans"] else None
+    read = Features.unpack([features])
+    is_known = len(read.words) == len(bounds)
+    vectors = read.unit_vectors() if is_known and read.has_vectors else np.zeros((len(bounds), 0), np.float32)
+    tokens = read.tokens() if is_known else [None] * len(bounds)
     first, text = payload["start"], payload["text"]
-    nothing = np.zeros(0, np.float32)
-    tokens = payload.get("tokens")  # points of earlier builds have none
     return tuple(
-        Sentence(
-            start,
-            end,
-            text[start - first : end - first],
-            nothing if vectors is None else vectors[row],
-            tokens=None if tokens is None else frozenset(tokens[row]),
-        )
+        Sentence(start, end, text[start - first : end - first], vectors[row], tokens=tokens[row])
         for row, (start, end) in enumerate(bounds)
     )
 

@@ -8,7 +8,7 @@ from ragstone.core.errors import BlobMissing
 from ragstone.core.models import IngestTask, Point, VersionContent, VisibleDocument
 from ragstone.core.ports import VectorStore
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.ingestion import BATCH_CHUNKS, IngestParts, drop_children, embed_chunks
+from ragstone.pipelines.ingestion import BATCH_CHUNKS, ChunkedText, IngestParts, drop_children, embed_chunks
 from ragstone.pipelines.known import known_chunks
 
 
@@ -41,8 +41,8 @@ async def index_again(
     chunks, text_sha256 = read.chunks, hashlib.sha256(read.parsed.text.encode()).hexdigest()
     if (len(chunks), text_sha256) != (content.chunks, content.text_sha256):
         raise ReadingChanged
+    chunked = ChunkedText.of(parts.sparse_encoder, read)
     shown = replace(task, metadata=document.metadata)
     for first in range(0, len(chunks), BATCH_CHUNKS):
-        batch = chunks[first : first + BATCH_CHUNKS]
-        points, _ = await embed_chunks(parts, shown, batch, document.title, Stopwatch())
+        points, _ = await embed_chunks(parts, shown, chunked, first, document.title, Stopwatch())
         await write(points)

@@ -1,6 +1,5 @@
 """From a question to numbered sources, and to the events of an answer."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -8,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import RagstoneError, UpstreamGarbled
-from ragstone.core.models import AnswerEvent, Meta, Source, Sources, SparseVector, Vector
+from ragstone.core.models import AnswerEvent, Meta, Source, Sources, Vector
 from ragstone.core.places import Places
 from ragstone.core.ports import Embedder, SparseEncoder
 from ragstone.core.retry import Dependency, is_outage
@@ -16,8 +15,9 @@ from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.answering import begin_answer
 from ragstone.pipelines.asking import Answerers, Ask, Patience
 from ragstone.pipelines.conversation import stand_alone_question
-from ragstone.pipelines.evidence import Question, gather_evidence, term_weights
+from ragstone.pipelines.evidence import gather_evidence
 from ragstone.pipelines.generation import AnswerChecker
+from ragstone.pipelines.question import Question
 from ragstone.pipelines.searching import Index, Search, find_sources
 from ragstone.pipelines.support import ClaimJudge
 
@@ -58,24 +58,19 @@ async def retrieve_documents(
         with stopwatch.stage("embedding"):
             vector = await _embed_question(parts, search, deadline, stopwatch)
         degraded = () if vector is not None else ("dense",)
-    tokens = parts.sparse_encoder.encode_query(search.question)
+    question = _read_question(parts, search.question, vector)
     with stopwatch.stage("search"):
-        sources, weights = await parts.searching.call(
-            lambda: _search(parts.index, search, vector, tokens), deadline=deadline, stopwatch=stopwatch
+        found = await parts.searching.call(
+            lambda: find_sources(parts.index, search, question), deadline=deadline, stopwatch=stopwatch
         )
-    stopwatch.tell("search", collection=search.scope.collection, top_k=search.top_k, hits=len(sources))
-    return Retrieved(tuple(sources), Question(search.question, tokens, vector), weights, degraded)
+    stopwatch.tell("search", collection=search.scope.collection, top_k=search.top_k, hits=len(found.sources))
+    return Retrieved(tuple(found.sources), question, found.weights, degraded)
 
 
-async def _search(
-    index: Index, search: Search, vector: Vector | None, tokens: SparseVector
-) -> tuple[list[Source], Mapping[int, float]]:
-    """Both at once: the weights need nothing of what is found."""
-    finding = find_sources(index, search, vector, tokens)
-    if not search.with_sentences:
-        return await finding, {}
-    weighing = term_weights(index.store, search.scope, tokens, where=search.where)
-    return await asyncio.gather(finding, weighing)
+def _read_question(parts: RetrievalParts, text: str, vector: Vector | None) -> Question:
+    terms = parts.sparse_encoder.query_terms(text)
+    legibility = 0.0 if vector is None else parts.embedder.legibility(text)
+    return Question(text, terms, parts.sparse_encoder.encode_query(terms), vector, legibility)
 
 
 async def retrieve_documents_streaming(

@@ -1,6 +1,9 @@
-"""From an encoded question to visible, numbered sources: both legs, true scores, fusion, the manifest's word."""
+"""From an encoded question to visible, numbered sources: both legs, true scores, ranking, the manifest's word."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
@@ -8,20 +11,23 @@ from ragstone.core.models import (
     ScoredId,
     SearchMode,
     Source,
-    SparseVector,
     StoredPoint,
     Vector,
 )
 from ragstone.core.ports import Manifest, VectorStore
 from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
 from ragstone.pipelines.payload import document_version, source_of
+from ragstone.pipelines.question import Question, term_weights
+from ragstone.pipelines.ranking import HEAD, rank
 
-MIN_POOL = 50  # each leg; with exact scores for every candidate deeper pools change next to nothing
 POOL_FACTOR = 4
 FRESH_LOOKS = 2  # when hits vanished under our hands: the answer is then sought again from the start
 PAYLOAD_SLACK = (
     3  # hits fetched beyond those wanted: leftovers of an update are dropped without a second round
 )
+
+Ranking = Literal["full", "fused"]
+"""`full` is the second stage (`ranking`); `fused` the two legs' scores alone (`fusion`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,79 +48,145 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Where hits are found, and what says which of them are visible."""
+    """Where hits are found, how hybrid ones are ranked, and what says which of them are visible."""
 
     store: VectorStore
     manifest: Manifest
+    ranking: Ranking = "full"
 
 
-async def find_sources(
-    index: Index, search: Search, vector: Vector | None, tokens: SparseVector
-) -> list[Source]:
-    """Visible hits offset … offset + top_k, without `vector` from BM25 alone; the pool grows until there are enough or
-    the legs are exhausted. Raises CollectionNotFound, EngineUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Visible sources in order, and the weights of the question's terms where something was ranked or is to be answered
+    by them."""
+
+    sources: list[Source]
+    weights: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Candidates in order, the features of those that have been read, and whether a larger pool could not find more."""
+
+    candidates: list[Candidate]
+    features: Mapping[str, str]
+    is_exhausted: bool
+
+
+async def find_sources(index: Index, search: Search, question: Question) -> Found:
+    """Visible hits offset … offset + top_k, without a vector by their words alone; the pool grows until there are enough
+    or the legs are exhausted. Raises CollectionNotFound, EngineUnavailable."""
     wanted = search.offset + search.top_k
-    limit, looks = max(MIN_POOL, POOL_FACTOR * wanted), FRESH_LOOKS
-    while True:
-        candidates, exhausted = await _candidates(index.store, search, vector, tokens, limit)
-        sources, dropped = await _visible(index, search, candidates, wanted)
-        if len(sources) >= wanted or (exhausted and (looks == 0 or not dropped)):
-            break
-        if exhausted:
-            looks -= 1  # a switch may have overtaken us between the legs and the manifest
-        else:
-            limit *= 2
-    if not sources:
-        await index.manifest.require_collection(search.scope)
-    return [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
+    limit, looks = max(HEAD, POOL_FACTOR * wanted), FRESH_LOOKS
+    is_ranked = search.mode == "hybrid" and index.ranking == "full"
+    weighing = asyncio.ensure_future(
+        _weigh(index, search, question, wanted=is_ranked or search.with_sentences)
+    )
+    try:
+        while True:
+            pool = await _pool(index, search, question, weighing, limit, is_ranked=is_ranked)
+            sources, dropped = await _visible(index, search, pool, wanted)
+            if len(sources) >= wanted or (pool.is_exhausted and (looks == 0 or not dropped)):
+                break
+            if pool.is_exhausted:
+                looks -= 1  # a switch may have overtaken us between the legs and the manifest
+            else:
+                limit *= 2
+        if not sources:
+            await index.manifest.require_collection(search.scope)
+        numbered = [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
+        return Found(numbered, await weighing)
+    finally:
+        weighing.cancel()
 
 
-async def _candidates(
-    store: VectorStore, search: Search, vector: Vector | None, tokens: SparseVector, limit: int
-) -> tuple[list[Candidate], bool]:
-    """Candidates of the wanted legs, and whether a larger limit could not find more."""
-    if vector is None:
-        hits = await store.search_sparse(search.scope, tokens, limit=limit, where=search.where)
-        return single_leg(hits, leg="sparse"), len(hits) < limit
-    if search.mode == "dense":
-        hits = await store.search_dense(search.scope, vector, limit=limit, where=search.where)
-        return single_leg(hits, leg="dense"), len(hits) < limit
-    dense, sparse = await store.search_hybrid(search.scope, vector, tokens, limit=limit, where=search.where)
-    exhausted = len(dense) < limit and len(sparse) < limit
-    return fuse(*await _complete(store, search, vector, tokens, dense, sparse)), exhausted
+async def _weigh(index: Index, search: Search, question: Question, *, wanted: bool) -> Mapping[int, float]:
+    if not wanted:
+        return {}
+    return await term_weights(index.store, search.scope, question.tokens, where=search.where)
+
+
+async def _pool(
+    index: Index,
+    search: Search,
+    question: Question,
+    weighing: asyncio.Future[Mapping[int, float]],
+    limit: int,
+    *,
+    is_ranked: bool,
+) -> _Pool:
+    store, vector = index.store, question.vector
+    if vector is None or search.mode == "sparse":
+        sparse = await store.search_sparse(search.scope, question.tokens, limit=limit, where=search.where)
+        dense, is_exhausted = [], len(sparse) < limit
+        candidates = single_leg(sparse, leg="sparse")
+    elif search.mode == "dense":
+        dense = await store.search_dense(search.scope, vector, limit=limit, where=search.where)
+        return _Pool(single_leg(dense, leg="dense"), {}, len(dense) < limit)
+    else:
+        dense, sparse = await store.search_hybrid(
+            search.scope, vector, question.tokens, limit=limit, where=search.where
+        )
+        is_exhausted = len(dense) < limit and len(sparse) < limit
+        candidates = []
+    if not is_ranked:
+        candidates = candidates or fuse(*await _complete(store, search, question, vector, dense, sparse))
+        return _Pool(candidates, {}, is_exhausted)
+    head = sorted({hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])})
+    (dense, sparse), features, weights = await asyncio.gather(
+        _complete(store, search, question, vector, dense, sparse),
+        store.read_features(search.scope, head),
+        asyncio.shield(weighing),
+    )
+    candidates = candidates or fuse(dense, sparse)
+    return _Pool(rank(question, weights, candidates, features), features, is_exhausted)
 
 
 async def _complete(
     store: VectorStore,
     search: Search,
-    vector: Vector,
-    tokens: SparseVector,
+    question: Question,
+    vector: Vector | None,
     dense: list[ScoredId],
     sparse: list[ScoredId],
 ) -> tuple[list[ScoredId], list[ScoredId]]:
     """A hit of one leg alone gets its true score in the other: counting it as 0 costs .009 nDCG@10."""
     missing = missing_from(dense, sparse) + missing_from(sparse, dense)
-    if not missing or not sparse:  # a sparse leg without any hit has nothing to give to the others either
+    if (
+        vector is None or not missing or not sparse
+    ):  # a sparse leg without any hit has nothing to give to the others
         return dense, sparse
     more_dense, more_sparse = await store.search_hybrid(
-        search.scope, vector, tokens, limit=len(missing), where=search.where, ids=missing
+        search.scope, vector, question.tokens, limit=len(missing), where=search.where, ids=missing
     )
     return [*dense, *more_dense], [*sparse, *more_sparse]
 
 
-async def _visible(
-    index: Index, search: Search, candidates: list[Candidate], wanted: int
-) -> tuple[list[Source], int]:
+async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tuple[list[Source], int]:
     """The first `wanted` candidates whose version the manifest says is visible, in order; and how many were not."""
     sources: list[Source] = []
     position, size = 0, wanted + PAYLOAD_SLACK
-    while len(sources) < wanted and position < len(candidates):
-        batch = candidates[position : position + size]
+    while len(sources) < wanted and position < len(pool.candidates):
+        batch = pool.candidates[position : position + size]
         position, size = position + len(batch), 2 * size
-        points = await index.store.retrieve(search.scope, [candidate.id for candidate in batch])
-        sources += await _visible_sources(index.manifest, search, batch, points, most=wanted - len(sources))
+        points, features = await _read(index.store, search, batch, pool.features)
+        sources += await _visible_sources(
+            index.manifest, search, batch, points, features, most=wanted - len(sources)
+        )
     whole = _of_one_version(sources)
     return whole[:wanted], position - len(whole)
+
+
+async def _read(
+    store: VectorStore, search: Search, batch: list[Candidate], known: Mapping[str, str]
+) -> tuple[list[StoredPoint], Mapping[str, str]]:
+    """Payloads; and, where they are needed, the features that have not been read yet."""
+    ids = [candidate.id for candidate in batch]
+    unread = [id_ for id_ in ids if id_ not in known] if search.with_sentences else []
+    points, more = await asyncio.gather(
+        store.retrieve(search.scope, ids), store.read_features(search.scope, unread)
+    )
+    return points, {**known, **more}
 
 
 def _of_one_version(sources: list[Source]) -> list[Source]:
@@ -126,7 +198,13 @@ def _of_one_version(sources: list[Source]) -> list[Source]:
 
 
 async def _visible_sources(
-    manifest: Manifest, search: Search, batch: list[Candidate], points: list[StoredPoint], *, most: int
+    manifest: Manifest,
+    search: Search,
+    batch: Sequence[Candidate],
+    points: Sequence[StoredPoint],
+    features: Mapping[str, str],
+    *,
+    most: int,
 ) -> list[Source]:
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
@@ -140,5 +218,6 @@ async def _visible_sources(
         if payload is None or document is None:
             continue
         if payload["document_version"] == document_version(document.id, document.version):
-            sources.append(source_of(payload, candidate, document, with_sentences=search.with_sentences))
+            read = features.get(candidate.id, "") if search.with_sentences else None
+            sources.append(source_of(payload, candidate, document, read))
     return sources

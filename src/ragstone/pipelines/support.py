@@ -18,7 +18,8 @@ from ragstone.core.models import Scope, Sentence, Source, Vector
 from ragstone.core.ports import Embedder, SparseEncoder, VectorStore
 from ragstone.core.text import readable
 from ragstone.pipelines.active_content import revealed
-from ragstone.pipelines.evidence import has_vectors, share, term_weights, tokens_of
+from ragstone.pipelines.evidence import has_vectors, tokens_of
+from ragstone.pipelines.question import share, term_weights
 
 SUPPORTED_FROM = 0.45  # flags 94-100 % of changed numbers, 99-100 % of random, 60-79 % of the best other passages; 0-8 % of true ones
 
@@ -67,7 +68,7 @@ class ClaimJudge:
         return measure_support(plain, vector, weights, source, self.sparse_encoder)
 
     async def _weights(self, claim: str) -> Mapping[int, float]:
-        tokens = self.sparse_encoder.encode_query(claim)
+        tokens = self.sparse_encoder.encode_query(self.sparse_encoder.query_terms(claim))
         try:
             return await term_weights(self.store, self.scope, tokens)
         except (EngineUnavailable, ExternalServiceError):

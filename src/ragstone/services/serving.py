@@ -83,6 +83,10 @@ class ServingStore:
         """See the port."""
         return await self._serving.retrieve(scope, ids, with_vectors=with_vectors)
 
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """See the port."""
+        return await self._serving.read_features(scope, ids)
+
     async def find(
         self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
     ) -> list[StoredPoint]:

@@ -30,6 +30,10 @@ class HashingEmbedder:
         """See Embedder."""
         return self._dimension
 
+    def legibility(self, text: str) -> float:
+        """All of it."""
+        return 1.0
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder; raises nothing."""
         return self._embed(text)

@@ -123,6 +123,15 @@ class InMemoryVectorStore:
         found = (self._kept.get(id_) for id_ in ids)
         return [_stored(item.point, with_vectors) for item in found if item and item.scope == scope]
 
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """See the port."""
+        found = (self._kept.get(id_) for id_ in ids)
+        return {
+            item.point.id: item.point.payload.get("features", "")
+            for item in found
+            if item and item.scope == scope
+        }
+
     async def find(
         self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
     ) -> list[StoredPoint]:
@@ -218,4 +227,7 @@ def _best(scored: Iterable[tuple[str, float]], limit: int) -> list[ScoredId]:
 
 
 def _stored(point: Point, with_vectors: bool) -> StoredPoint:  # noqa: FBT001
-    return StoredPoint(point.id, copy.deepcopy(point.payload), point.dense if with_vectors else None)
+    payload = copy.deepcopy(dict(point.payload))
+    if not with_vectors:
+        payload.pop("features", None)
+    return StoredPoint(point.id, payload, point.dense if with_vectors else None)

@@ -13,6 +13,7 @@ from ragstone.core.errors import BadEmbedding
 from ragstone.core.filters import payload_fields
 from ragstone.core.models import Point, ScoredId, SparseVector, StoredPoint, Vector
 from ragstone.vectorstores.fields import embedding_token, numbers_of, tokens_of
+from ragstone.vectorstores.kept import FEATURES
 
 _BY_THE_BOOK = "\n"  # opens a payload that orjson would not read back as it was
 
@@ -47,18 +48,26 @@ def pack_point(tenant_id: str, point: Point, unit: Vector, sparse: tuple[bytes, 
 
 
 def pack_payload(tenant_id: str, payload: Mapping[str, Any]) -> list[Any]:
-    """What the engine keeps of a payload: document version, tokens, numbers, and all of it as JSON."""
+    """What the engine keeps of a payload: document version, tokens, numbers, all else as JSON, features."""
     fields = payload_fields(payload)
     tokens = tokens_of(fields)
     if (key := fields["embedding_key"]) is not None:
         tokens.append(embedding_token(tenant_id, key))
-    return [fields["document_version"], b"".join(tokens), numbers_of(fields), _to_json(payload)]
+    body = {name: value for name, value in payload.items() if name != FEATURES}
+    return [
+        fields["document_version"],
+        b"".join(tokens),
+        numbers_of(fields),
+        _to_json(body),
+        payload.get(FEATURES, ""),
+    ]
 
 
 def unpack_point(stored: Sequence[Any]) -> StoredPoint:
     """A point as the engine hands it back; the payload is what was written, to the last digit."""
-    id_, body, dense = stored
-    return StoredPoint(id_, unpack_payload(body), None if dense is None else np.frombuffer(dense, np.float32))
+    id_, body, features, dense = stored
+    vector = None if dense is None else np.frombuffer(dense, np.float32)
+    return StoredPoint(id_, unpack_payload(body, features), vector)
 
 
 def unpack_hits(hits: tuple[Sequence[str], Sequence[float]]) -> list[ScoredId]:
@@ -74,7 +83,7 @@ def _to_json(payload: Any) -> str:
         return _BY_THE_BOOK + json.dumps(payload)
 
 
-def unpack_payload(body: str) -> dict[str, Any]:
-    """The payload that `pack_payload` made this JSON of."""
+def unpack_payload(body: str, features: str = "") -> dict[str, Any]:
+    """The payload that `pack_payload` made this JSON of; with its features, where they were read."""
     payload: dict[str, Any] = json.loads(body) if body.startswith(_BY_THE_BOOK) else orjson.loads(body)
-    return payload
+    return {**payload, FEATURES: features} if features else payload

@@ -144,6 +144,12 @@ class EdgeVectorStore:
         found = await self._link.call("retrieve", _key(scope), list(ids), with_vectors)
         return [unpack_point(stored) for stored in found]
 
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """See the port."""
+        if not ids:
+            return {}
+        return dict(await self._link.call("read_features", _key(scope), list(ids)))
+
     async def find(
         self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
     ) -> list[StoredPoint]:
@@ -179,7 +185,7 @@ class EdgeVectorStore:
         """See the port. In small batches, between which queries are answered."""
         for rows in _slices(len(ids), BATCH_POINTS):
             await self._may_write.wait()
-            stored = await self.retrieve(scope, [ids[row] for row in rows])
+            stored = await self.retrieve(scope, [ids[row] for row in rows], with_vectors=True)
             batch = [
                 [point.id, *pack_payload(scope.tenant_id, {**point.payload, **fields})] for point in stored
             ]

@@ -34,10 +34,18 @@ from ragstone.vectorstores.edge_filters import (
     to_conditions,
 )
 from ragstone.vectorstores.edge_idf import EMPTY_CORPUS, TermWeights
-from ragstone.vectorstores.edge_records import Stored, scope_of, to_point, to_row, to_stored, weight_of
+from ragstone.vectorstores.edge_records import (
+    Stored,
+    features_of,
+    scope_of,
+    to_point,
+    to_row,
+    to_stored,
+    weight_of,
+)
 from ragstone.vectorstores.edge_shard import DENSE, INDEXES, SHARD, SPARSE, open_shard, sync_log
 from ragstone.vectorstores.frames import Condition, number_field, number_keys
-from ragstone.vectorstores.kept import floats, integers, to_payload
+from ragstone.vectorstores.kept import FEATURES, floats, integers, to_payload
 from ragstone.vectorstores.ranking import MANY_TIES, TIE_SLACK, Hits, rank, ties_reach_beyond
 
 CRASH_POINTS = tuple(
@@ -70,7 +78,7 @@ class Engine:
 
     def upsert(self, tenant_id: str, scope: str, points: Sequence[Sequence[Any]]) -> None:
         """Each point: id, dense, token ids and their weights (bytes of float32, uint32, float32), document version,
-        tokens of 16 bytes in a row, numbers, payload as JSON."""
+        tokens of 16 bytes in a row, numbers, payload as JSON, features."""
         self._make_indexes()
         crash_point("engine.before_upsert")
         self._is_still = False
@@ -109,9 +117,15 @@ class Engine:
 
     def retrieve(self, scope: str, ids: Sequence[str], with_vectors: bool) -> list[Stored]:  # noqa: FBT001
         """In the order of `ids`."""
-        records = self._shard.retrieve(list(ids), ["scope", "body"], [DENSE] if with_vectors else False)
+        wanted = ["scope", "body", *([FEATURES] if with_vectors else ())]
+        records = self._shard.retrieve(list(ids), wanted, [DENSE] if with_vectors else False)
         found = {str(record.id): record for record in records if scope_of(record) == scope}
         return [to_stored(found[id_]) for id_ in ids if id_ in found]
+
+    def read_features(self, scope: str, ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Ids and features."""
+        records = self._shard.retrieve(list(ids), ["scope", FEATURES], with_vector=False)
+        return [(str(record.id), features_of(record)) for record in records if scope_of(record) == scope]
 
     def find(
         self, scope: str, where: Condition, limit: int, with_vectors: bool  # noqa: FBT001
@@ -264,7 +278,7 @@ class Engine:
         request = ScrollRequest(
             limit=limit,
             filter=selected,
-            with_payload=["body"],
+            with_payload=["body", *([FEATURES] if with_vectors else ())],
             with_vector=[DENSE] if with_vectors else False,
         )
         records, _ = self._shard.scroll(request)
@@ -336,6 +350,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         Engine.search,
         Engine.term_weights,
         Engine.retrieve,
+        Engine.read_features,
         Engine.find,
         Engine.find_embeddings,
         Engine.read_rows,

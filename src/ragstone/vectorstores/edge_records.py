@@ -5,10 +5,18 @@ from typing import Any
 from qdrant_edge import Point, Record, ScoredPoint, SparseVector
 
 from ragstone.vectorstores.edge_shard import DENSE, SPARSE
-from ragstone.vectorstores.kept import floats, from_payload, integers, pack_floats, pack_integers, to_payload
+from ragstone.vectorstores.kept import (
+    FEATURES,
+    floats,
+    from_payload,
+    integers,
+    pack_floats,
+    pack_integers,
+    to_payload,
+)
 
-Stored = tuple[str, str, bytes | None]
-"""Id, payload as JSON, dense vector as float32 bytes where it was asked for."""
+Stored = tuple[str, str, str, bytes | None]
+"""Id, payload as JSON; where they were asked for, its features and the dense vector as float32 bytes."""
 
 
 def to_point(
@@ -21,10 +29,11 @@ def to_point(
     tokens: bytes,
     numbers: dict[str, list[float]],
     body: str,
+    features: str,
 ) -> Point:
     """`fixed` is the part of the payload that all points of a batch share."""
     vectors: dict[str, Any] = {DENSE: floats(dense), SPARSE: SparseVector(integers(indices), floats(values))}
-    return Point(id_, vectors, to_payload(fixed, version, tokens, numbers, body))
+    return Point(id_, vectors, to_payload(fixed, version, tokens, numbers, body, features))
 
 
 def to_row(record: Record) -> list[Any]:
@@ -40,7 +49,14 @@ def to_stored(record: Record) -> Stored:
     """What the store hands back."""
     vector: Any = record.vector
     dense = pack_floats(vector[DENSE]) if vector else None
-    return str(record.id), _payload(record)["body"], dense
+    payload = _payload(record)
+    return str(record.id), payload["body"], payload.get(FEATURES, ""), dense
+
+
+def features_of(record: Record) -> str:
+    """Empty where the point has none."""
+    features: str = _payload(record).get(FEATURES, "")
+    return features
 
 
 def scope_of(record: Record) -> str:

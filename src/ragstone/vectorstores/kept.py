@@ -7,6 +7,9 @@ from typing import Any
 Row = tuple[str, str, list[Any]]
 """A point that moves from one engine to another: tenant, scope key, and what `Engine.upsert` takes of it."""
 
+FEATURES = "features"
+"""The member of a payload that is kept and read apart."""
+
 _TOKEN_DIGITS = 32
 
 
@@ -16,6 +19,7 @@ def to_payload(
     tokens: bytes,
     numbers: dict[str, list[float]],
     body: str,
+    features: str,
 ) -> dict[str, Any]:
     """What is kept besides the vectors. `fixed` is the part that all points of a batch share: tenant and scope."""
     digits = tokens.hex()
@@ -25,6 +29,7 @@ def to_payload(
         "tokens": [digits[start : start + _TOKEN_DIGITS] for start in range(0, len(digits), _TOKEN_DIGITS)],
         "numbers": numbers,
         "body": body,
+        FEATURES: features,
     }
 
 
@@ -35,6 +40,7 @@ def from_payload(payload: Mapping[str, Any]) -> tuple[str, str, list[Any]]:
         bytes.fromhex("".join(payload["tokens"])),
         payload["numbers"],
         payload["body"],
+        payload.get(FEATURES, ""),
     ]
     return payload["tenant_id"], payload["scope"], kept
 

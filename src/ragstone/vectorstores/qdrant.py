@@ -14,7 +14,7 @@ from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoi
 from ragstone.vectorstores.codec import pack_sparse, unit_rows, unpack_hits
 from ragstone.vectorstores.fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.frames import number_field, number_keys
-from ragstone.vectorstores.kept import Row
+from ragstone.vectorstores.kept import FEATURES, Row
 from ragstone.vectorstores.qdrant_collection import (
     DENSE,
     MAX_NUMBER_INDEXES,
@@ -26,6 +26,7 @@ from ragstone.vectorstores.qdrant_collection import (
 from ragstone.vectorstores.qdrant_connection import QdrantConnection, Request
 from ragstone.vectorstores.qdrant_filters import select
 from ragstone.vectorstores.qdrant_points import (
+    features_of,
     from_row,
     ids_in_order,
     payload_of,
@@ -160,11 +161,20 @@ class QdrantVectorStore:
             lambda client: client.retrieve(
                 self._name,
                 list(ids),
-                with_payload=["scope", "body"],
+                with_payload=["scope", *_payload_fields(with_vectors)],
                 with_vectors=[DENSE] if with_vectors else False,
             )
         )
         return [to_stored(record) for record in ids_in_order(records, ids, _key(scope))]
+
+    async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
+        """See the port."""
+        if not ids:
+            return {}
+        records = await self._call(
+            lambda client: client.retrieve(self._name, list(ids), with_payload=["scope", FEATURES])
+        )
+        return {str(record.id): features_of(record) for record in ids_in_order(records, ids, _key(scope))}
 
     async def find(
         self, scope: Scope, where: Filter, *, limit: int, with_vectors: bool = False
@@ -176,7 +186,7 @@ class QdrantVectorStore:
                 self._name,
                 select(_key(scope), where),
                 limit=limit,
-                with_payload=["body"],
+                with_payload=_payload_fields(with_vectors),
                 with_vectors=[DENSE] if with_vectors else False,
             )
         )
@@ -209,7 +219,7 @@ class QdrantVectorStore:
     async def update_payloads(self, scope: Scope, ids: Sequence[str], fields: Mapping[str, Any]) -> None:
         """See the port."""
         for rows in _slices(len(ids), BATCH_POINTS):
-            stored = await self.retrieve(scope, [ids[row] for row in rows])
+            stored = await self.retrieve(scope, [ids[row] for row in rows], with_vectors=True)
             changed = [(point.id, payload_of(scope, {**point.payload, **fields})) for point in stored]
             if changed:
                 await self._write([overwrite(id_, payload) for id_, payload in changed])
@@ -345,6 +355,10 @@ class QdrantVectorStore:
 
 def _key(scope: Scope) -> str:
     return scope_key(scope.tenant_id, scope.collection)
+
+
+def _payload_fields(with_vectors: bool) -> list[str]:  # noqa: FBT001
+    return ["body", FEATURES] if with_vectors else ["body"]
 
 
 def _slices(length: int, size: int) -> Iterator[range]:

@@ -11,6 +11,7 @@ from ragstone.core.models import Point, Scope, SparseVector, StoredPoint, Vector
 from ragstone.vectorstores.codec import pack_payload, unpack_payload
 from ragstone.vectorstores.fields import scope_key
 from ragstone.vectorstores.kept import (
+    FEATURES,
     Row,
     floats,
     from_payload,
@@ -66,7 +67,14 @@ def to_stored(record: Record) -> StoredPoint:
     dense = None
     if isinstance(record.vector, dict):
         dense = np.array(record.vector[DENSE], np.float32)
-    return StoredPoint(str(record.id), unpack_payload(_payload(record)["body"]), dense)
+    payload = _payload(record)
+    return StoredPoint(str(record.id), unpack_payload(payload["body"], payload.get(FEATURES, "")), dense)
+
+
+def features_of(record: Record) -> str:
+    """Empty where the point has none."""
+    features: str = _payload(record).get(FEATURES, "")
+    return features
 
 
 def weight_of(record: Record, index: int) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 from qdrant_client import models
 
 from ragstone.core.models import SparseVector, Vector
+from ragstone.vectorstores.kept import FEATURES
 from ragstone.vectorstores.qdrant_collection import DENSE, SPARSE
 from ragstone.vectorstores.qdrant_filters import has_value
 from ragstone.vectorstores.qdrant_points import to_sparse
@@ -48,7 +49,7 @@ def sparse_query(
 def token_query(token: bytes) -> models.QueryRequest:
     """One point that carries it."""
     selected = models.Filter(must=[has_value("tokens", token.hex())])
-    return models.QueryRequest(filter=selected, limit=1, with_payload=["body"], with_vector=[DENSE])
+    return models.QueryRequest(filter=selected, limit=1, with_payload=["body", FEATURES], with_vector=[DENSE])
 
 
 def limited(query: models.QueryRequest, limit: int) -> models.QueryRequest:

@@ -1,0 +1,178 @@
+"""Text to the terms that the lexical leg matches: the words of any script, each in one form.
+
+- Words are runs of letters, digits and combining marks; apostrophes and hyphens part them. Case and compatibility
+  forms (NFKC) make no difference, nor do the vowel signs of Arabic. An emoji is a word; so are C++ and C#.
+- Scripts that are written without spaces, and Hangul, become pairs of characters; a word of one character is found by
+  that character.
+- Commonest words are dropped, others stemmed: by their script, or, in Latin letters, by the language that the text
+  seems to be written in (`languages`).
+- Other forms go with a word: the parts of a name in camelCase or snake_case, and the English stem of a word that was
+  stemmed otherwise, for those whose language was told wrongly, here or in the question.
+
+Time is linear in the length of the text: about a microsecond a word.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from hashlib import blake2b
+from threading import Lock
+from typing import NamedTuple
+
+import regex
+import Stemmer
+
+from ragstone.core.models import Terms
+from ragstone.embeddings.languages import LANGUAGES, UNKNOWN, language_of_question, language_of_text
+
+VERSION = 1
+"""Of everything here that decides what becomes of a text; a change makes another fingerprint."""
+MOST_WORDS_ASKED = 256
+"""Distinct words of a question; what follows them is not looked for."""
+
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆"
+_WORD = regex.compile(
+    rf"(?V1)[{_UNSPACED}][{_UNSPACED}\p{{M}}]*+"
+    r"|(?<![\p{L}\p{N}_])\p{Latin}{1,2}(?:\+\+|\#)(?![\p{L}\p{N}_+\#])"
+    rf"|[[\p{{L}}\p{{N}}\p{{M}}_]--[{_UNSPACED}]]++"
+    r"|\p{Emoji_Presentation}"
+)
+_IS_UNSPACED = regex.compile(rf"[{_UNSPACED}]")
+_IS_HAN = regex.compile(r"\p{Han}")
+_PARTS = regex.compile(r"\p{Lu}++(?!\p{Ll})|\p{Lu}?+\p{Ll}++|\p{N}++|[^\p{L}\p{N}_]++")
+_HAS_PARTS = regex.compile(r"[^_]_++[^_]|\p{Ll}\p{Lu}")
+_ARABIC_SIGNS = regex.compile(r"[\u0640\u064b-\u065f\u0670]")
+_NO_LETTERS = regex.compile(r"[\p{N}_+#]")
+
+_LONGEST_WORD = 64  # characters; a longer run of letters is no word: it is neither stemmed nor has it parts
+_LATIN_ENDS = 0x0250
+_SCRIPTS: Sequence[tuple[int, int, str]] = (
+    (0x0370, 0x03FF, "greek"),
+    (0x0400, 0x052F, "russian"),
+    (0x0530, 0x058F, "armenian"),
+    (0x0600, 0x06FF, "arabic"),
+    (0x0900, 0x097F, "hindi"),
+    (0x0B80, 0x0BFF, "tamil"),
+)
+"""First and last letter of a script, and the stemmer of the language that it is taken for."""
+
+_STEMMING = Lock()
+"""A stemmer keeps the word at hand, and is not for two threads at once."""
+
+
+class _Forms(NamedTuple):
+    """Ids of a word: those of its first form (several for a run of characters), and of its others."""
+
+    words: tuple[int, ...]
+    others: tuple[int, ...]
+
+
+_NOTHING = _Forms((), ())
+
+
+def guess_language(text: str, otherwise: str = UNKNOWN) -> str:
+    """The code of the language that a text seems to be written in; `otherwise` where that cannot be told."""
+    return language_of_text(text.lower().split()) or otherwise
+
+
+def text_terms(text: str, language: str = UNKNOWN) -> Terms:
+    """The terms of a text in `language`, in order, repeated as they are in it."""
+    words: list[int] = []
+    others: list[int] = []
+    for found in _WORD.finditer(_plain(text)):
+        forms = _forms(found[0], language)
+        words += forms.words
+        others += forms.others
+    return Terms(tuple(words), tuple(others), language)
+
+
+def query_terms(text: str) -> Terms:
+    """The distinct terms of a question, in order, without the words that only ask; if it has no others, with them."""
+    words = [found[0] for found in _WORD.finditer(_plain(text))]
+    language = language_of_question(word.lower() for word in words)
+    asking = LANGUAGES[language or "en"].asking
+    said = [word for word in words if word.lower() not in asking]
+    return _distinct(said, language) or _distinct(words, language) or Terms((), (), language)
+
+
+def _distinct(words: Sequence[str], language: str) -> Terms | None:
+    """None if no word is a term."""
+    first: dict[int, None] = {}
+    others: dict[int, None] = {}
+    for word in words:
+        forms = _forms(word, language, asked=True)
+        first.update(dict.fromkeys(forms.words))
+        others.update(dict.fromkeys(forms.others))
+        if len(first) >= MOST_WORDS_ASKED:
+            break
+    chosen = tuple(first)[:MOST_WORDS_ASKED]
+    further = tuple(other for other in others if other not in first)[:MOST_WORDS_ASKED]
+    return Terms(chosen, further, language) if chosen else None
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() else _ARABIC_SIGNS.sub("", unicodedata.normalize("NFKC", text))
+
+
+def _forms(word: str, language: str, *, asked: bool = False) -> _Forms:
+    if len(word) > _LONGEST_WORD or _IS_UNSPACED.match(word):
+        return (
+            _characters(word, asked=asked) if _IS_UNSPACED.match(word) else _Forms((_id(word.lower()),), ())
+        )
+    return _known_forms(word, language)
+
+
+def _characters(run: str, *, asked: bool) -> _Forms:
+    """Pairs. A text's single characters are its other forms, a question's only where it has no pair."""
+    if len(run) == 1:
+        return _Forms((_id(run),), ())
+    single = () if asked else tuple(_id(character) for character in run if _IS_HAN.match(character))
+    return _Forms(tuple(_id(run[at : at + 2]) for at in range(len(run) - 1)), single)
+
+
+@lru_cache(maxsize=50_000)
+def _known_forms(word: str, language: str) -> _Forms:
+    lower = word.lower()
+    if lower in LANGUAGES[language or "en"].common:
+        return _NOTHING
+    stemmer = _stemmer_of(lower, language)
+    first = _id(_stem(lower, stemmer))
+    others = [part.lower() for part in _parts(word)]
+    stems = [_stem(part, stemmer) for part in others]
+    if stemmer and stemmer != "english" and ord(lower[0]) < _LATIN_ENDS:
+        stems.append(_stem(lower, "english"))
+    if lower.endswith(("+", "#")):
+        stems.append(lower.rstrip("+#"))
+    return _Forms((first,), tuple(dict.fromkeys(id_ for stem in stems if (id_ := _id(stem)) != first)))
+
+
+def _parts(word: str) -> Iterator[str]:
+    if _HAS_PARTS.search(word):
+        yield from _PARTS.findall(word)
+
+
+def _stemmer_of(word: str, language: str) -> str:
+    """By the first letter's script; empty where there is none."""
+    first = ord(word[0])
+    if first < _LATIN_ENDS:
+        chosen = LANGUAGES[language or "en"].stemmer
+        return chosen if chosen != "russian" else "english"
+    return next((stemmer for start, end, stemmer in _SCRIPTS if start <= first <= end), "")
+
+
+def _stem(word: str, stemmer: str) -> str:
+    if not stemmer or _NO_LETTERS.search(word):
+        return word
+    with _STEMMING:
+        stem: str = _load_stemmer(stemmer).stemWord(word)
+    return stem
+
+
+@cache
+def _load_stemmer(name: str) -> Stemmer.Stemmer:
+    return Stemmer.Stemmer(name, 0)  # the forms are remembered here
+
+
+def _id(term: str) -> int:
+    """32 bits."""
+    return int.from_bytes(blake2b(term.encode("utf-8", "replace"), digest_size=4).digest(), "little")

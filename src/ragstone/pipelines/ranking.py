@@ -1,0 +1,187 @@
+"""The second stage: every candidate of both legs is scored exactly, by its meaning, its words and where they stand.
+
+    S = g · (.4 · cos + .6 · M) + .35 · B + .25 · F + .15 · X,   then   S + .2 · g · R
+
+- cos: the question to the chunk. M: to the best of its sentences (a mean of the encoder's own token vectors, so that
+  it costs no second encoding). R: feedback, the likeness to the three best chunks so far.
+- B: BM25. F: BM25 of the best sentence. Both are divided by the largest of the question.
+- X: proximity, how near neighbouring words of the question stand to each other, rare ones counting more.
+- g: how far the encoder reads the question's script; where it cannot, words alone decide.
+
+Measured on public sets, with what each term brings, in docs/quality.md; why so, in docs/decisions/0022. The published
+score is S divided by the largest that it could be.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragstone.core.models import Vector
+from ragstone.pipelines.features import Features
+from ragstone.pipelines.fusion import Candidate, in_order
+from ragstone.pipelines.question import Question
+
+HEAD = 50
+"""Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place."""
+
+CHUNK, SENTENCE, LEXICAL, LEXICAL_SENTENCE, PROXIMITY, FEEDBACK = 0.4, 0.6, 0.35, 0.25, 0.15, 0.2
+_MODELS = 3  # best chunks that feedback takes its direction from
+_SHARPNESS = 10.0  # of their weights
+
+# BM25 over sentences.
+_K, _B, _MEAN_WORDS = 0.8, 0.4, 14.0
+
+Floats = NDArray[np.float64]
+
+
+def rank(
+    question: Question,
+    weights: Mapping[int, float],
+    candidates: Sequence[Candidate],
+    features: Mapping[str, str],
+) -> list[Candidate]:
+    """All candidates, best first, ties by id. `weights` are those of the question's terms. Those that have `features` (id → what `pack_features` made) are the
+    head, the others follow them, by cosine and BM25 alone."""
+    head = [candidate for candidate in candidates if candidate.id in features]
+    tail = [candidate for candidate in candidates if candidate.id not in features]
+    g = question.legibility if question.vector is not None else 0.0
+    most = g * (CHUNK + SENTENCE + FEEDBACK) + LEXICAL + LEXICAL_SENTENCE + PROXIMITY
+    best = max((candidate.sparse or 0.0 for candidate in candidates), default=0.0)
+    ranked = in_order(_scored(question, weights, g, most, best, head, features))
+    last = ranked[-1].score if ranked else 1.0
+    return ranked + in_order([_by_legs(candidate, g, most, best, last) for candidate in tail])
+
+
+def _by_legs(candidate: Candidate, g: float, most: float, best: float, last: float) -> Candidate:
+    lexical = (candidate.sparse or 0.0) / best if best > 0 else 0.0
+    score = (g * (CHUNK + SENTENCE) * max(0.0, candidate.dense or 0.0) + LEXICAL * lexical) / most
+    return Candidate(candidate.id, min(score, last), candidate.dense, candidate.sparse, {"legibility": g})
+
+
+def _scored(
+    question: Question,
+    weights: Mapping[int, float],
+    g: float,
+    most: float,
+    best: float,
+    head: Sequence[Candidate],
+    features: Mapping[str, str],
+) -> list[Candidate]:
+    if not head:
+        return []
+    found = Features.unpack([features[candidate.id] for candidate in head])
+    matches = _Matches.of(question, weights, found)
+    dense = np.array([candidate.dense or 0.0 for candidate in head])
+    sparse = np.array([candidate.sparse or 0.0 for candidate in head])
+    lexical_sentence = _to_largest(matches.best_sentences())
+    proximity = matches.proximity()
+    total = LEXICAL * (sparse / best if best > 0 else sparse) + LEXICAL_SENTENCE * lexical_sentence
+    total += PROXIMITY * proximity
+    terms = {"sparse_sentence": lexical_sentence, "proximity": proximity, "legibility": np.full(len(head), g)}
+    if question.vector is not None and found.has_vectors:
+        halves = found.halves()
+        sentence = _most_of_chunks(found, found.cosines(halves, question.vector))
+        total += g * (CHUNK * dense + SENTENCE * sentence)
+        feedback = _feedback(found, halves, total)
+        total += FEEDBACK * g * feedback
+        terms |= {"dense_sentence": sentence, "feedback": feedback}
+    else:
+        total += g * (CHUNK + SENTENCE) * dense
+    names, columns = list(terms), np.array(list(terms.values())).T.tolist()
+    return [
+        Candidate(id_, max(0.0, score / most), cosine, weight, dict(zip(names, row, strict=True)))
+        for (id_, _, cosine, weight, _), score, row in zip(head, total.tolist(), columns, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """Where the question's terms stand in the sentences; arrays have one entry a hit, in order."""
+
+    found: Features
+    term: NDArray[np.int64]
+    """Position among the question's terms: words first."""
+    place: NDArray[np.int64]
+    """Position among all terms."""
+    weights: Floats
+    """Of the question's terms."""
+    words: int
+    """How many of the question's terms are words."""
+
+    @classmethod
+    def of(cls, question: Question, weighed: Mapping[int, float], found: Features) -> "_Matches":
+        ids = np.array((*question.terms.words, *question.terms.others), np.uint32)
+        weights = np.array([weighed.get(int(id_), 0.0) for id_ in ids])
+        if not len(ids) or not len(found.terms):
+            nothing = np.zeros(0, np.int64)
+            return cls(found, nothing, nothing, weights, len(question.terms.words))
+        order = np.argsort(ids)
+        nearest = np.minimum(np.searchsorted(ids[order], found.terms), len(ids) - 1)
+        place = np.flatnonzero(ids[order][nearest] == found.terms)
+        return cls(found, order[nearest[place]], place, weights, len(question.terms.words))
+
+    def best_sentences(self) -> Floats:
+        """BM25 of the best sentence of each chunk, sentences that are weighed together counting as one."""
+        found, best = self.found, np.zeros(self.found.chunks)
+        if not len(self.term):
+            return best
+        groups = int(found.group[-1]) + 1
+        group = found.group[found.sentence[self.place]]
+        counts = np.bincount(group * len(self.weights) + self.term, minlength=groups * len(self.weights))
+        counts = counts.reshape(groups, len(self.weights))
+        words = np.bincount(found.group, weights=found.words, minlength=groups)
+        damping = _K * (1 - _B + _B * words / _MEAN_WORDS)
+        scores = (counts * (_K + 1) / (counts + damping[:, None])) @ self.weights
+        np.maximum.at(best, found.chunk, scores[found.group])
+        return best
+
+    def proximity(self) -> Floats:
+        """Σ weight / distance over pairs of the question's neighbouring words, at their nearest, as a part of Σ weight;
+        a pair weighs as much as its lighter word."""
+        near = np.zeros(self.found.chunks)
+        pairs = max(0, self.words - 1)
+        weights = np.minimum(self.weights[:pairs], self.weights[1 : self.words])
+        if not weights.sum():
+            return near
+        is_word = self.term < self.words
+        term, place = self.term[is_word], self.place[is_word]
+        chunk = self.found.chunk[self.found.sentence[place]]
+        pair = np.minimum(term[:-1], term[1:])
+        counts = (np.abs(term[:-1] - term[1:]) == 1) & (chunk[:-1] == chunk[1:])
+        nearest = np.zeros((self.found.chunks, pairs))
+        closeness = 1.0 / (place[1:] - place[:-1])
+        np.maximum.at(nearest, (chunk[:-1][counts], pair[counts]), closeness[counts])
+        found: Floats = nearest @ weights / weights.sum()
+        return found
+
+
+def _most_of_chunks(found: Features, of_sentences: NDArray[np.float32]) -> Floats:
+    """The largest of each chunk's sentences; 0 for a chunk without any."""
+    most = np.full(found.chunks, -1.0)
+    np.maximum.at(most, found.chunk, of_sentences)
+    most[np.bincount(found.chunk, minlength=found.chunks) == 0] = 0.0
+    return most
+
+
+def _feedback(found: Features, halves: Vector, scores: Floats) -> Floats:
+    """Cosine of each chunk's mean sentence to that of the best ones, which count by their scores."""
+    best = np.argsort(-scores, kind="stable")[:_MODELS]
+    weights = np.exp(_SHARPNESS * (scores[best] - scores[best[0]]))
+    direction = np.zeros(halves.shape[1], np.float32)
+    for chunk, weight in zip(best, weights, strict=True):
+        rows = slice(*np.searchsorted(found.chunk, (chunk, chunk + 1)))
+        if found.sums[chunk] > 0:
+            direction += np.float32(weight / found.sums[chunk]) * found.unit_vectors(rows).sum(axis=0)
+    length = np.linalg.norm(direction)
+    if not length:
+        return np.zeros(found.chunks)
+    cosines = found.cosines(halves, direction / length)
+    totals = np.bincount(found.chunk, weights=cosines, minlength=found.chunks)
+    return np.divide(totals, found.sums, out=np.zeros(found.chunks), where=found.sums > 0)
+
+
+def _to_largest(scores: Floats) -> Floats:
+    largest = scores.max(initial=0.0)
+    return scores / largest if largest > 0 else scores
