@@ -17,7 +17,7 @@ from bench.metrics import auroc, share
 from bench.report import Table
 from ragstone.core.models import Scope, Source
 from ragstone.core.sentences import sentence_spans
-from ragstone.pipelines.evidence import term_weights
+from ragstone.pipelines.question import term_weights
 from ragstone.pipelines.support import SUPPORTED_FROM, measure_support
 
 MIN_WORDS = 8
@@ -147,12 +147,11 @@ async def evaluate(inside: Inside, claims: Sequence[Claim], *, collection: str, 
 async def _support(inside: Inside, claim: str, sources: Sequence[Source], collection: str) -> float:
     """The most that one of the sources gives."""
     adapters = inside.adapters
-    tokens = adapters.sparse_encoder.encode_query(claim)
+    encoder = adapters.sparse_encoder
+    tokens = encoder.encode_query(encoder.query_terms(claim))
     weights = await term_weights(adapters.store, Scope(collection=collection), tokens)
     vector = await adapters.embedder.embed_query(claim)
-    return max(
-        measure_support(claim, vector, weights, source, adapters.sparse_encoder).score for source in sources
-    )
+    return max(measure_support(claim, vector, weights, source, encoder).score for source in sources)
 
 
 def _table(supports: Supports, title: str) -> Table:

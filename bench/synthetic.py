@@ -28,11 +28,13 @@ from ragstone.core.models import (
     Progress,
     Scope,
     SparseVector,
+    Terms,
     Vector,
     VersionState,
 )
 from ragstone.core.sentences import sentence_spans
-from ragstone.pipelines.payload import chunk_payload, pack_spans, point_id
+from ragstone.pipelines.features import pack_features
+from ragstone.pipelines.payload import chunk_payload, point_id
 from ragstone.storage.database import Database, Transaction
 from ragstone.storage.tables import documents, jobs, title_key, versions
 
@@ -53,6 +55,7 @@ class Paragraph:
 
     text: str
     sentences: tuple[tuple[int, int], ...]
+    terms: tuple[Terms, ...]
     sparse: SparseVector
 
 
@@ -80,7 +83,8 @@ async def build(folder: Path, *, count: int, chunks_each: int) -> None:
 
 def _paragraph(text: str, adapters: Adapters) -> Paragraph:
     spans = tuple((start, end) for start, end in sentence_spans(text))
-    return Paragraph(text, spans, adapters.sparse_encoder.encode_document(text))
+    terms = tuple(adapters.sparse_encoder.terms(text[start:end]) for start, end in spans)
+    return Paragraph(text, spans, terms, adapters.sparse_encoder.encode_document(terms))
 
 
 def _document_id(number: int) -> str:
@@ -100,16 +104,20 @@ def _points(
         chunk = Chunk(
             index, start, start + len(paragraph.text), paragraph.text, _title(number), sentences=sentences
         )
-        spans = pack_spans(_unit_rows(random, len(sentences), adapters.embedder.dimension))
-        tokens = [paragraph.sparse.indices] * len(
-            sentences
-        )  # of the length that a search must carry, or more
+        vectors = _unit_rows(random, len(sentences), adapters.embedder.dimension)
+        lengths = [end - begin for begin, end in sentences]
         yield Point(
             id=point_id(task.document_id, task.version, index),
             dense=_unit_rows(random, 1, adapters.embedder.dimension)[0],
             sparse=paragraph.sparse,
             payload=chunk_payload(
-                task, chunk, title=_title(number), key=f"{number}-{index}", spans=spans, tokens=tokens
+                task,
+                chunk,
+                title=_title(number),
+                key=f"{number}-{index}",
+                gap="\n\n" if index else None,
+                language="en",
+                features=pack_features(paragraph.terms, lengths, vectors),
             ),
         )
         start += len(paragraph.text) + 2

@@ -80,6 +80,10 @@ class CountingEmbedder:
         self.embedded: list[str] = []
         self.cancelled: list[str] = []
 
+    def legibility(self, text: str) -> float:
+        """All of it."""
+        return 1.0
+
     async def embed_query(self, text: str) -> Vector:
         """Pass it on; a question with this word is never answered, and its cancellation remembered."""
         if NEVER in text:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from ragstone.core.models import (
     Terms,
     Vector,
 )
+from ragstone.pipelines.question import Question
 
 DIMENSION = 64
 
@@ -26,7 +28,13 @@ DIMENSION = 64
 def tokens(text: str) -> list[int]:
     """Ids of the distinct words, ascending; equal words have equal ids in every run."""
     words = set(re.findall(r"\w+", text.lower()))
-    return sorted(int.from_bytes(word.encode()[-6:], "big") for word in words)
+    return sorted(crc32(word.encode()) for word in words)
+
+
+def question(text: str, vector: Vector | None = None) -> Question:
+    """With its encodings; `vector` None: without the dense one."""
+    terms = WordEncoder().query_terms(text)
+    return Question(text, terms, WordEncoder().encode_query(terms), vector)
 
 
 class WordEncoder:

@@ -23,7 +23,7 @@ from ragstone.config.settings import Settings, setting_names
 from ragstone.core import errors
 from ragstone.pipelines.evidence import ANSWER_FROM, NOTHING_BELOW
 from ragstone.pipelines.fusion import ALPHA
-from ragstone.pipelines.searching import MIN_POOL
+from ragstone.pipelines.ranking import HEAD
 from ragstone.pipelines.support import SUPPORTED_FROM
 from tests.docs.pages import DOCS, PAGES, README, ROOT, OpenTags, anchors, fences, headings, links, read
 
@@ -142,7 +142,7 @@ class TestNumbers:
                 "decisions/0004-our-own-chunker.md",
                 f"aims at {TARGET_TOKENS} word pieces and never exceeds the {MAX_TOKENS}",
             ),
-            ("architecture.md", f"Each leg returns {MIN_POOL} hits"),
+            ("architecture.md", f"Each leg returns {HEAD} hits"),
             ("configuration.md", f"at most {Settings().request_timeout.total_seconds():g} seconds"),
         ],
     )

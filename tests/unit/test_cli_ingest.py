@@ -215,6 +215,10 @@ class Held:
         self.may_go_on = asyncio.Event()
         self.http: Any = None
 
+    def legibility(self, text: str) -> float:
+        """Never asked."""
+        raise NotImplementedError
+
     async def embed_query(self, text: str) -> Any:
         """Never asked."""
         raise NotImplementedError

@@ -11,25 +11,23 @@ from ragstone.pipelines.evidence import (
     ANSWER_FROM,
     CONSIDERED,
     NOTHING_BELOW,
-    UNSEEN_BONUS,
     Evidence,
-    Question,
     gather_evidence,
-    share,
-    term_weights,
 )
-from tests.words import DIMENSION, TermWeights, WordEncoder, direction, source, tokens
+from ragstone.pipelines.question import UNSEEN_BONUS, share, term_weights
+from tests.words import DIMENSION, TermWeights, WordEncoder, direction
+from tests.words import question as encoded
+from tests.words import source, tokens
 
 REFUNDS = "Refunds are paid within 14 days. The support team is happy to help."
 
 
 async def weigh(question: str, *sources: Source, dense: bool = True) -> Evidence:
-    encoder = WordEncoder()
     vector: Vector | None = direction(question) if dense else None
     store = cast("Any", TermWeights({"refunds": 3.0, "paid": 2.0, "are": 0.2, "within": 1.7}))
-    asked = Question(question, encoder.encode_query(question), vector)
+    asked = encoded(question, vector)
     weights = await term_weights(store, Scope(), asked.tokens)
-    return gather_evidence(encoder, weights, asked, sources)
+    return gather_evidence(WordEncoder(), weights, asked, sources)
 
 
 class TestGate:
@@ -124,7 +122,7 @@ class TestTerms:
     async def test_a_term_that_no_document_has_weighs_more_than_the_rarest_found(self) -> None:
         store = cast("Any", TermWeights({"rare": 4.0, "common": 0.5}))
 
-        weights = await term_weights(store, Scope(), WordEncoder().encode_query("rare common unseen"))
+        weights = await term_weights(store, Scope(), encoded("rare common unseen").tokens)
 
         assert weights == {
             tokens("rare")[0]: 4.0,
@@ -133,9 +131,7 @@ class TestTerms:
         }
 
     async def test_a_question_without_terms_has_no_weights(self) -> None:
-        assert (
-            await term_weights(cast("Any", TermWeights({})), Scope(), WordEncoder().encode_query("?")) == {}
-        )
+        assert await term_weights(cast("Any", TermWeights({})), Scope(), encoded("?").tokens) == {}
 
     def test_a_share_is_the_part_of_the_weight_that_is_present(self) -> None:
         assert share({1: 3.0, 2: 1.0}, frozenset({1, 9})) == 0.75

@@ -7,20 +7,20 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ragstone.core.models import Chunk, IngestTask, Location, Scope, VisibleDocument
+from ragstone.core.models import Chunk, IngestTask, Location, Scope, Vector, VisibleDocument
+from ragstone.pipelines.features import pack_features
 from ragstone.pipelines.fusion import Candidate
 from ragstone.pipelines.payload import (
     chunk_payload,
     document_version,
     embedding_key,
-    pack_spans,
     point_id,
-    sentence_tokens,
+    sentence_texts,
     source_of,
-    unpack_spans,
 )
-from tests.words import WordEncoder
+from tests.words import WordEncoder, tokens
 
+NO_VECTORS = np.zeros((0, 8), np.float32)
 CHUNK = Chunk(
     index=3,
     start=10,
@@ -50,9 +50,19 @@ def task(**changes: Any) -> IngestTask:
     return IngestTask(**{**fields, **changes})
 
 
-def payload(spans: str = "") -> dict[str, Any]:
-    tokens = sentence_tokens(WordEncoder(), CHUNK)
-    return chunk_payload(task(), CHUNK, title="The guide", key="k", spans=spans, tokens=tokens)
+TEXTS = sentence_texts(CHUNK)
+
+
+def features(vectors: Vector) -> str:
+    return pack_features(
+        [WordEncoder().terms(text) for text in TEXTS], [len(text) for text in TEXTS], vectors
+    )
+
+
+def payload() -> dict[str, Any]:
+    return chunk_payload(
+        task(), CHUNK, title="The guide", key="k", gap="\n\n", language="en", features=features(NO_VECTORS)
+    )
 
 
 class TestIds:
@@ -89,34 +99,12 @@ class TestIds:
         assert embedding_key(replace(CHUNK, text="\ud800"), "m")
 
 
-class TestSpans:
-    def test_directions_survive_packing(self) -> None:
-        rows = np.random.default_rng(1).standard_normal((5, 384)).astype(np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-
-        unpacked = unpack_spans(pack_spans(rows), 5)
-
-        assert unpacked.shape == (5, 384)
-        assert np.allclose(np.linalg.norm(unpacked, axis=1), 1.0, atol=1e-5)
-        assert (np.sum(rows * unpacked, axis=1) > 0.999).all()
-
-    def test_a_row_of_zeros_stays_one(self) -> None:
-        unpacked = unpack_spans(pack_spans(np.zeros((2, 8), np.float32)), 2)
-
-        assert unpacked.shape == (2, 8)
-        assert not unpacked.any()
-
-    def test_no_spans_are_an_empty_string(self) -> None:
-        assert pack_spans(np.zeros((0, 8), np.float32)) == ""
-        assert unpack_spans("", 0).shape == (0, 0)
-
-
 class TestSource:
     def test_a_payload_is_plain_json_and_comes_back_as_a_source(self) -> None:
         stored = json.loads(json.dumps(payload()))
         document = VisibleDocument("d", 2, "A newer title", {"team": "y"})
 
-        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, with_sentences=True)
+        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, features(NO_VECTORS))
 
         assert (found.n, found.title, found.metadata) == (0, "A newer title", {"team": "y"})
         assert (found.start, found.end, found.text) == (10, 31, CHUNK.text)
@@ -128,16 +116,22 @@ class TestSource:
     def test_sentences_are_left_out_where_nobody_weighs_them(self) -> None:
         document = VisibleDocument("d", 2, "T", {})
 
-        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, with_sentences=False)
+        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, None)
 
         assert found.sentences == ()
 
     def test_sentences_get_their_stored_vectors(self) -> None:
         vectors = np.eye(2, 4, dtype=np.float32)
-        stored = payload(pack_spans(vectors))
+        document = VisibleDocument("d", 2, "T", {})
 
-        found = source_of(
-            stored, Candidate("p", 1.0, 1.0, 1.0), VisibleDocument("d", 2, "T", {}), with_sentences=True
-        )
+        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, features(vectors))
 
         assert np.allclose(np.stack([part.vector for part in found.sentences]), vectors)
+        assert found.sentences[0].tokens == frozenset(tokens(TEXTS[0]))
+
+    def test_further_terms_of_the_score_are_shown(self) -> None:
+        candidate = Candidate("p", 0.5, 0.5, 1.0, {"proximity": 0.25})
+
+        found = source_of(payload(), candidate, VisibleDocument("d", 2, "T", {}), None)
+
+        assert found.scores == {"dense": 0.5, "sparse": 1.0, "proximity": 0.25}

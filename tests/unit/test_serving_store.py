@@ -12,8 +12,8 @@ ID = "00000000-0000-0000-0000-000000000001"
 SCOPE = Scope()
 
 
-def point(spans: str) -> Point:
-    payload = {"title": "Old", "spans": spans, "document_version": "d:1"}
+def point(features: str) -> Point:
+    payload = {"title": "Old", "features": features, "document_version": "d:1"}
     return Point(ID, np.array([1.0, 0.0], np.float32), SparseVector((1,), (1.0,)), payload)
 
 
@@ -31,10 +31,10 @@ async def test_a_change_of_words_reaches_both_and_leaves_each_its_vectors() -> N
 
     await store.update_payloads(SCOPE, [ID], {"title": "New"})
 
-    (old,) = await serving.retrieve(SCOPE, [ID])
-    (new,) = await building.retrieve(SCOPE, [ID])
-    assert (old.payload["title"], old.payload["spans"]) == ("New", "of the old embedder")
-    assert (new.payload["title"], new.payload["spans"]) == ("New", "of the new embedder")
+    (old,) = await serving.retrieve(SCOPE, [ID], with_vectors=True)
+    (new,) = await building.retrieve(SCOPE, [ID], with_vectors=True)
+    assert (old.payload["title"], old.payload["features"]) == ("New", "of the old embedder")
+    assert (new.payload["title"], new.payload["features"]) == ("New", "of the new embedder")
 
 
 async def test_what_is_deleted_is_in_neither() -> None:

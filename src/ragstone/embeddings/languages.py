@@ -48,7 +48,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " m mais me même n ne nos notre nous on ont ou où par pas plus pour qu que qui s sa sans se ses si son sont"
             " sur t ta te tes tu un une votre vous y",
             "quel quelle quels quelles quoi quand comment pourquoi combien dont peut peux pouvez puis-je puis dois doit"
-            " devez faut mon ma mes avez ai a ont était étaient été fait font",
+            " devez faut mon ma mes avez ai a était étaient été fait font",
         ),
         "es": _language(
             "spanish",
@@ -122,15 +122,13 @@ def language_of_text(words: Iterable[str]) -> str:
     return first if is_frequent and is_ahead else UNKNOWN
 
 
-def language_of_question(words: Iterable[str]) -> str:
-    """The same for a few words, of which one is enough; where several languages are as likely, English if it is one of
-    them, since names and words of other languages stand in English questions, else `UNKNOWN`."""
+def languages_of_question(words: Iterable[str]) -> list[str]:
+    """The same for a few words, of which one is enough: all languages that are as likely; only English if it is one of
+    them, since names and words of other languages stand in English questions; none where no word tells."""
     _, counts = _count(words, _OF_ASKING)
     most = max(counts.values(), default=0)
     likely = [code for code, count in counts.items() if count == most]
-    if len(likely) == 1:
-        return likely[0]
-    return "en" if "en" in likely else UNKNOWN
+    return ["en"] if "en" in likely else likely
 
 
 def _count(words: Iterable[str], languages_of: Mapping[str, tuple[str, ...]]) -> tuple[int, Counter[str]]:

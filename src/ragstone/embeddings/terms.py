@@ -7,7 +7,8 @@
 - Commonest words are dropped, others stemmed: by their script, or, in Latin letters, by the language that the text
   seems to be written in (`languages`).
 - Other forms go with a word: the parts of a name in camelCase or snake_case, and the English stem of a word that was
-  stemmed otherwise, for those whose language was told wrongly, here or in the question.
+  stemmed otherwise, for those whose language was told wrongly, here or in the question. A question whose language
+  cannot be told has the stems of all that it may be in.
 
 Time is linear in the length of the text: about a microsecond a word.
 """
@@ -23,7 +24,7 @@ import regex
 import Stemmer
 
 from ragstone.core.models import Terms
-from ragstone.embeddings.languages import LANGUAGES, UNKNOWN, language_of_question, language_of_text
+from ragstone.embeddings.languages import LANGUAGES, UNKNOWN, language_of_text, languages_of_question
 
 VERSION = 1
 """Of everything here that decides what becomes of a text; a change makes another fingerprint."""
@@ -89,25 +90,31 @@ def text_terms(text: str, language: str = UNKNOWN) -> Terms:
 def query_terms(text: str) -> Terms:
     """The distinct terms of a question, in order, without the words that only ask; if it has no others, with them."""
     words = [found[0] for found in _WORD.finditer(_plain(text))]
-    language = language_of_question(word.lower() for word in words)
+    likely = languages_of_question(word.lower() for word in words)
+    language = likely[0] if len(likely) == 1 else UNKNOWN
+    further = [] if len(likely) == 1 else likely or list(LANGUAGES)
     asking = LANGUAGES[language or "en"].asking
     said = [word for word in words if word.lower() not in asking]
-    return _distinct(said, language) or _distinct(words, language) or Terms((), (), language)
+    return (
+        _distinct(said, language, further) or _distinct(words, language, further) or Terms((), (), language)
+    )
 
 
-def _distinct(words: Sequence[str], language: str) -> Terms | None:
-    """None if no word is a term."""
+def _distinct(words: Sequence[str], language: str, further: Sequence[str]) -> Terms | None:
+    """None if no word is a term. The stems of `further` languages are other forms."""
     first: dict[int, None] = {}
     others: dict[int, None] = {}
     for word in words:
         forms = _forms(word, language, asked=True)
         first.update(dict.fromkeys(forms.words))
         others.update(dict.fromkeys(forms.others))
+        for code in further:
+            others.update(dict.fromkeys(_forms(word, code, asked=True).words if forms.words else ()))
         if len(first) >= MOST_WORDS_ASKED:
             break
     chosen = tuple(first)[:MOST_WORDS_ASKED]
-    further = tuple(other for other in others if other not in first)[:MOST_WORDS_ASKED]
-    return Terms(chosen, further, language) if chosen else None
+    rest = tuple(other for other in others if other not in first)[:MOST_WORDS_ASKED]
+    return Terms(chosen, rest, language) if chosen else None
 
 
 def _plain(text: str) -> str:

@@ -48,6 +48,34 @@ class ReadPromises:
         (found,) = await store.find(scope, And(()), limit=1)
         assert repr(found.payload) == repr(dict(stored.payload))
 
+    async def test_features_are_kept_apart(self, store: VectorStore) -> None:
+        """They come alone, or together with vectors; of this scope's points only."""
+        scope, elsewhere = fresh_scope(), fresh_scope()
+        marked, plain, foreign = point(features="A+/="), point(), point(features="other")
+        await store.upsert(scope, [marked, plain])
+        await store.upsert(elsewhere, [foreign])
+        ids = [marked.id, plain.id, foreign.id, point().id]
+        assert await store.read_features(scope, ids) == {marked.id: "A+/=", plain.id: ""}
+        assert await store.read_features(scope, []) == {}
+        (without,) = await store.retrieve(scope, [marked.id])
+        assert "features" not in without.payload
+        (found,) = await store.retrieve(scope, [marked.id], with_vectors=True)
+        assert found.payload["features"] == "A+/="
+        found, _ = sorted(
+            await store.find(scope, And(()), limit=2, with_vectors=True),
+            key=lambda each: each.id != marked.id,
+        )
+        assert found.payload["features"] == "A+/="
+
+    async def test_a_change_of_the_payload_keeps_the_features(self, store: VectorStore) -> None:
+        """They belong to the text, which does not change."""
+        scope, stored = fresh_scope(), point(features="A+/=", title="Old")
+        await store.upsert(scope, [stored])
+        await store.update_payloads(scope, [stored.id], {"title": "New"})
+        assert await store.read_features(scope, [stored.id]) == {stored.id: "A+/="}
+        (found,) = await store.retrieve(scope, [stored.id])
+        assert found.payload["title"] == "New"
+
     async def test_points_come_in_the_order_of_the_ids(self, store: VectorStore) -> None:
         """Missing ones are left out."""
         scope, points = fresh_scope(), [point(str(n)) for n in range(5)]
