@@ -13,6 +13,7 @@ from ragstone.core.retry import Dependency
 from ragstone.dependencies import Dependencies
 from ragstone.parsers.detection import detect
 from ragstone.pipelines.ingestion import IngestParts
+from ragstone.pipelines.reranking import Reranking
 from ragstone.pipelines.retrieval import RetrievalParts
 from ragstone.pipelines.searching import Index
 from ragstone.queues.in_process import InProcessQueue
@@ -31,11 +32,13 @@ class PartsBuilder:
 
     adapters: Adapters
     searching: Dependency
+    reranking: Reranking | None
 
     def retrieval(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> RetrievalParts:
         """For questions."""
         index = Index(store, self.adapters.manifest)
-        return RetrievalParts(embedder, self.adapters.sparse_encoder, index, embedding, self.searching)
+        encoder = self.adapters.sparse_encoder
+        return RetrievalParts(embedder, encoder, index, embedding, self.searching, self.reranking)
 
     def ingesting(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> IngestParts:
         """For documents."""
@@ -50,7 +53,7 @@ class BackgroundWork:
 
     def __init__(self, adapters: Adapters, needs: Dependencies, tracer: Tracer | None):
         manifest, successor = adapters.manifest, adapters.successor
-        self.parts = PartsBuilder(adapters, needs.searching)
+        self.parts = PartsBuilder(adapters, needs.searching, needs.reranking)
         self._needs = needs
         self._successor = successor
         self.store = ServingStore(adapters.store, building=None if successor is None else successor.store)

@@ -105,7 +105,7 @@ async def build_reading_container(
     to that process, whose `ingestion` health tells of. Raises StartupError kinds, EngineUnavailable."""
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, stack, embedder, is_reader=True)
-        needs = Dependencies.of(settings, adapters.llms, is_reindexing=False)
+        needs = Dependencies.of(settings, adapters.llms, adapters.reranker, is_reindexing=False)
         tracer = await open_tracer(settings, stack)
         work = BackgroundWork(adapters, needs, tracer)
         consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs)
@@ -119,7 +119,8 @@ async def build_reading_container(
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
-    needs = Dependencies.of(settings, adapters.llms, is_reindexing=adapters.successor is not None)
+    is_reindexing = adapters.successor is not None
+    needs = Dependencies.of(settings, adapters.llms, adapters.reranker, is_reindexing=is_reindexing)
     tracer = await open_tracer(settings, stack)
     work = BackgroundWork(adapters, needs, tracer)
     query = _query_service(settings, work, needs)
@@ -237,5 +238,6 @@ def _query_limits(settings: Settings) -> QueryLimits:
         request_s=settings.request_timeout.total_seconds(),
         idle_s=settings.stream_idle.total_seconds(),
         stream_s=settings.stream_total.total_seconds(),
-        searches_here=settings.embedding_provider != "openai" and settings.qdrant_url is None,
+        searches_here=settings.embedding_provider == "minilm"
+        and not (settings.qdrant_url or settings.rerank_url),
     )
