@@ -4,7 +4,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import anyio.lowlevel
 import httpx2
 import openai
 
@@ -89,7 +88,6 @@ def _warm_up() -> None:
 
 
 async def _call_nobody() -> None:
-    await anyio.lowlevel.checkpoint()  # loads its asyncio half, which a connection needs
     transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"{}"))
     async with httpx2.AsyncClient(transport=transport) as http_client:
         client = openai.AsyncOpenAI(
