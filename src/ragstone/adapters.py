@@ -13,6 +13,7 @@ from ragstone.core.ports import (
     DocumentReader,
     Embedder,
     Manifest,
+    Reranker,
     SparseEncoder,
     Tracer,
     VectorStore,
@@ -26,6 +27,10 @@ LLMS = {
     "extractive": "ragstone.llms.extractive:ExtractiveLLM",
     "openai": "ragstone.llms.openai:OpenAILLM",
     "aisuite": "ragstone.llms.aisuite:AisuiteLLM",
+}
+RERANKERS = {
+    "tei": "ragstone.rerankers.tei:TeiReranker",
+    "cohere": "ragstone.rerankers.cohere:CohereReranker",
 }
 CHUNKER = "ragstone.chunking.structural:build_chunker"
 
@@ -54,6 +59,7 @@ class Adapters:
     can_embed: bool = True
     """Whether `embedder` is there; if not, documents wait for `successor`."""
     successor: Successor | None = None
+    reranker: Reranker | None = None
 
 
 async def open_adapters(
@@ -74,13 +80,15 @@ async def open_adapters(
 
     folder = settings.data_dir
     loading = asyncio.create_task(_load_embedder(settings, embedder))
-    llms = asyncio.create_task(asyncio.to_thread(_build_llms, settings))
+    calling = asyncio.create_task(asyncio.to_thread(_build_callers, settings))
     try:
         manifest = await open_manifest(folder / MANIFEST_FILE, max_queued_jobs=settings.max_queued_jobs)
         stack.push_async_callback(manifest.close)
     finally:
-        found, answering = await asyncio.gather(loading, llms)
+        found, (answering, reranker) = await asyncio.gather(loading, calling)
         stack.push_async_callback(found.close)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
         for llm in answering.values():
             stack.push_async_callback(llm.close)
     sparse_encoder = Bm25Encoder()
@@ -101,6 +109,7 @@ async def open_adapters(
         answering,
         can_embed=vectors.serving.can_embed,
         successor=_successor(vectors),
+        reranker=reranker,
     )
 
 
@@ -125,8 +134,14 @@ async def _load_embedder(settings: Settings, given: Embedder | None) -> Embedder
     return embedder
 
 
-def _build_llms(settings: Settings) -> dict[str, LLM]:
-    return {name: load_object(LLMS[name])(**options) for name, options in settings.llm_options().items()}
+def _build_callers(settings: Settings) -> tuple[dict[str, LLM], Reranker | None]:
+    """Those who answer, by provider, and the reranker where one is configured."""
+    llms = {name: load_object(LLMS[name])(**options) for name, options in settings.llm_options().items()}
+    options = settings.reranker_options()
+    if options is None:
+        return llms, None
+    reranker: Reranker = load_object(RERANKERS[settings.rerank_provider])(**options)
+    return llms, reranker
 
 
 async def open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer | None:

@@ -13,8 +13,9 @@ from ragstone.core.retry import Dependency
 from ragstone.dependencies import Dependencies
 from ragstone.parsers.detection import detect
 from ragstone.pipelines.ingestion import IngestParts
+from ragstone.pipelines.reranking import Reranking
 from ragstone.pipelines.retrieval import RetrievalParts
-from ragstone.pipelines.searching import Index
+from ragstone.pipelines.searching import Index, Ranking
 from ragstone.queues.in_process import InProcessQueue
 from ragstone.services.ingestion import IngestService
 from ragstone.services.payloads import PayloadWriter
@@ -31,11 +32,14 @@ class PartsBuilder:
 
     adapters: Adapters
     searching: Dependency
+    reranking: Reranking | None
+    ranking: Ranking
 
     def retrieval(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> RetrievalParts:
         """For questions."""
-        index = Index(store, self.adapters.manifest)
-        return RetrievalParts(embedder, self.adapters.sparse_encoder, index, embedding, self.searching)
+        index = Index(store, self.adapters.manifest, self.ranking)
+        encoder = self.adapters.sparse_encoder
+        return RetrievalParts(embedder, encoder, index, embedding, self.searching, self.reranking)
 
     def ingesting(self, embedder: Embedder, store: VectorStore, embedding: Dependency) -> IngestParts:
         """For documents."""
@@ -48,9 +52,9 @@ class PartsBuilder:
 class BackgroundWork:
     """The work in the background, over the collection that serves."""
 
-    def __init__(self, adapters: Adapters, needs: Dependencies, tracer: Tracer | None):
+    def __init__(self, adapters: Adapters, needs: Dependencies, tracer: Tracer | None, ranking: Ranking):
         manifest, successor = adapters.manifest, adapters.successor
-        self.parts = PartsBuilder(adapters, needs.searching)
+        self.parts = PartsBuilder(adapters, needs.searching, needs.reranking, ranking)
         self._needs = needs
         self._successor = successor
         self.store = ServingStore(adapters.store, building=None if successor is None else successor.store)

@@ -105,9 +105,9 @@ async def build_reading_container(
     to that process, whose `ingestion` health tells of. Raises StartupError kinds, EngineUnavailable."""
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, stack, embedder, is_reader=True)
-        needs = Dependencies.of(settings, adapters.llms, is_reindexing=False)
+        needs = Dependencies.of(settings, adapters.llms, adapters.reranker, is_reindexing=False)
         tracer = await open_tracer(settings, stack)
-        work = BackgroundWork(adapters, needs, tracer)
+        work = BackgroundWork(adapters, needs, tracer, settings.ranking)
         consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs)
         health, loop_lag = _health_service(settings, work, needs, ingestion), LoopLag()
         start_workers(stack, (loop_lag, health), without=())
@@ -119,9 +119,10 @@ async def build_reading_container(
 async def _start_services(
     settings: Settings, directory: DataDirectory, adapters: Adapters, stack: AsyncExitStack
 ) -> Container:
-    needs = Dependencies.of(settings, adapters.llms, is_reindexing=adapters.successor is not None)
+    is_reindexing = adapters.successor is not None
+    needs = Dependencies.of(settings, adapters.llms, adapters.reranker, is_reindexing=is_reindexing)
     tracer = await open_tracer(settings, stack)
-    work = BackgroundWork(adapters, needs, tracer)
+    work = BackgroundWork(adapters, needs, tracer, settings.ranking)
     query = _query_service(settings, work, needs)
     consistency = ConsistencyService(adapters.manifest, work.store, adapters.blobs, queued=work.queue.wake)
     is_remote = settings.qdrant_url is not None
@@ -237,5 +238,6 @@ def _query_limits(settings: Settings) -> QueryLimits:
         request_s=settings.request_timeout.total_seconds(),
         idle_s=settings.stream_idle.total_seconds(),
         stream_s=settings.stream_total.total_seconds(),
-        searches_here=settings.embedding_provider != "openai" and settings.qdrant_url is None,
+        searches_here=settings.embedding_provider == "minilm"
+        and not (settings.qdrant_url or settings.rerank_url),
     )

@@ -5,23 +5,27 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ragstone.config.settings import Settings
-from ragstone.core.ports import LLM
+from ragstone.core.ports import LLM, Reranker
 from ragstone.core.retry import Dependency, RetryPolicy
 from ragstone.pipelines.asking import Answerer
+from ragstone.pipelines.reranking import Reranking
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The embedder, the vector store and those who answer."""
+    """The embedder, the vector store, those who answer, and the reranker where there is one."""
 
     embedding: Dependency
     serving: Dependency
     """The embedder of the collection that serves: the same one, unless another is built beside."""
     searching: Dependency
     answerers: Mapping[str, Answerer]
+    reranking: Reranking | None
 
     @classmethod
-    def of(cls, settings: Settings, llms: Mapping[str, LLM], *, is_reindexing: bool) -> Self:
+    def of(
+        cls, settings: Settings, llms: Mapping[str, LLM], reranker: Reranker | None, *, is_reindexing: bool
+    ) -> Self:
         """From the settings. `is_reindexing`: the collection that serves has an embedder of its own."""
         vendors = _retry_policy(settings, settings.openai_max_retries, settings.llm_timeout.total_seconds())
         embedding = _embedding_dependency(settings, vendors)
@@ -34,12 +38,14 @@ class Dependencies:
             _former_dependency(vendors) if is_reindexing else embedding,
             _search_dependency(settings),
             answerers,
+            None if reranker is None else _reranking(settings, reranker, vendors),
         )
 
     def all(self) -> tuple[Dependency, ...]:
         """For the metrics."""
         writing = (each.dependency for each in self.answerers.values() if each.llm.is_generative)
-        return (self.embedding, self.searching, *writing)
+        ranking = () if self.reranking is None else (self.reranking.dependency,)
+        return (self.embedding, self.searching, *ranking, *writing)
 
 
 def _former_dependency(vendors: RetryPolicy) -> Dependency:
@@ -63,6 +69,12 @@ def _search_dependency(settings: Settings) -> Dependency:
     return Dependency(
         "search", _retry_policy(settings, settings.qdrant_max_retries, timeout_s), provider="qdrant"
     )
+
+
+def _reranking(settings: Settings, reranker: Reranker, vendors: RetryPolicy) -> Reranking:
+    policy = replace(vendors, attempt_timeout_s=settings.rerank_timeout.total_seconds())
+    dependency = Dependency("rerank", policy, settings.rerank_provider)
+    return Reranking(reranker, dependency, settings.rerank_top_n)
 
 
 def _retry_policy(settings: Settings, attempts: int, attempt_timeout_s: float | None) -> RetryPolicy:

@@ -57,17 +57,22 @@ async def test_each_mode_reports_the_scores_of_its_legs(
     found = await api.search("cats sleep", collection=collection, mode=mode)
 
     assert found[0]["text"] == TEXTS["cats"]
-    assert all({leg for leg, score in hit["scores"].items() if score is not None} == legs for hit in found)
+    shown = [{leg for leg, score in hit["scores"].items() if score is not None} for hit in found]
+    assert all(each & {"dense", "sparse"} == legs for each in shown)
+    assert all((each == legs) == (mode != "hybrid") for each in shown)
     assert [hit["score"] for hit in found] == sorted((hit["score"] for hit in found), reverse=True)
 
 
-async def test_the_fused_score_is_what_its_legs_say(api: Api, collection: str, library: Library) -> None:
+async def test_the_score_is_what_its_terms_say(api: Api, collection: str, library: Library) -> None:
     found = await api.search("cats sleep", collection=collection)
 
     best = max(hit["scores"]["sparse"] for hit in found)
     for hit in found:
-        expected = 0.65 * max(0.0, hit["scores"]["dense"]) + 0.35 * hit["scores"]["sparse"] / best
-        assert hit["score"] == pytest.approx(expected, abs=1e-4)
+        terms = hit["scores"]
+        expected = 0.4 * terms["dense"] + 0.6 * terms["dense_sentence"] + 0.35 * terms["sparse"] / best
+        expected += 0.25 * terms["sparse_sentence"] + 0.15 * terms["proximity"] + 0.2 * terms["feedback"]
+        assert hit["score"] == pytest.approx(max(0.0, expected) / 1.95, abs=1e-4)
+        assert terms["legibility"] == 1.0
 
 
 async def test_the_legs_of_a_hybrid_search_say_what_each_says_alone(

@@ -1,4 +1,4 @@
-"""A server over real sockets whose model, and embedder where it is wanted, is a scripted upstream."""
+"""A server over real sockets whose model, and embedder and reranker where they are wanted, is a scripted upstream."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,7 +49,7 @@ class Scene:
         return [request for request in self.upstream.requests if request.route == route]
 
     def dependency(self, name: str) -> Dependency:
-        """The limits under which the upstream is called, `llm` or `embedding`."""
+        """The limits under which the upstream is called, `llm`, `embedding` or `rerank`."""
         (found,) = [each for each in self.live.container.dependencies if each.name == name]
         return found
 
@@ -69,7 +69,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(folder: Path, *, embeds_remotely: bool = False, **settings: Any) -> AsyncIterator[Scene]:
+async def open_scene(
+    folder: Path, *, embeds_remotely: bool = False, reranks: bool = False, **settings: Any
+) -> AsyncIterator[Scene]:
     """Quick retries, and one document that can be asked about."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(switching, "FLUSH_EVERY_S", 0.0)
@@ -81,6 +83,7 @@ async def open_scene(folder: Path, *, embeds_remotely: bool = False, **settings:
                 retry_min_wait=0.01,
                 retry_max_wait=0.03,
                 **(_remote_embedder(upstream) if embeds_remotely else {}),
+                **({"rerank_url": upstream.root_url} if reranks else {}),
                 **settings,
             )
             embedder = None if embeds_remotely else HashingEmbedder(DIMENSION)

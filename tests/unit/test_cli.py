@@ -372,6 +372,7 @@ class TestDemo:
                 "RAGSTONE_LLM_PROVIDER": "openai",
             },
             {"RAGSTONE_AISUITE_MODELS": "nobody:m", "RAGSTONE_EMBEDDING_PROVIDER": "openai"},
+            {"RAGSTONE_RERANK_URL": "http://rerank.example", "RAGSTONE_RERANK_PROVIDER": "cohere"},
         ],
     )
     def test_it_asks_no_model_whatever_the_environment_holds(

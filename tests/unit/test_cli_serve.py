@@ -100,7 +100,9 @@ QUESTIONS = "Questions and the passages that answer them are sent to: "
 
 
 class TestReceivers:
-    @pytest.mark.parametrize("settings", [{}, LOCAL_MODEL, {**LOCAL_MODEL, **EMBEDDER}])
+    @pytest.mark.parametrize(
+        "settings", [{}, LOCAL_MODEL, {**LOCAL_MODEL, **EMBEDDER}, {"rerank_url": "http://[::1]:8080"}]
+    )
     def test_nobody_else_reads_where_all_models_are_on_this_machine(self, settings: dict[str, Any]) -> None:
         assert tell_receivers(load_settings(**settings)) == "No text leaves this machine."
 
@@ -111,6 +113,8 @@ class TestReceivers:
             ({"openai_api_key": "k", "openai_model": "m"}, "api.openai.com"),
             ({"aisuite_models": ("mistral:small",), **REMOTE_MODEL}, "llm.example, mistral"),
             ({**REMOTE_MODEL, **EMBEDDER, "embedding_base_url": "http://[::1]:9/v1"}, "llm.example"),
+            ({"rerank_url": "https://rerank.example"}, "rerank.example"),
+            ({**LOCAL_MODEL, "rerank_url": "https://rerank.example"}, "rerank.example"),
         ],
     )
     def test_a_model_elsewhere_is_named(self, settings: dict[str, Any], hosts: str) -> None:

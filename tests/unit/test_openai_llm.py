@@ -275,7 +275,7 @@ class TestBounds:
         self, upstream: ScriptedUpstream, llm: OpenAILLM, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for limit in ("MAX_BODY_BYTES", "MAX_STREAM_BYTES"):
-            monkeypatch.setattr(f"ragstone.vendors.openai.{limit}", 1024 * 1024)
+            monkeypatch.setattr(f"ragstone.vendors.http.{limit}", 1024 * 1024)
         upstream.script(Fault(kind, after=1))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -217,6 +217,50 @@ class TestModels:
         assert settings.receivers() == ("llm.example", "127.0.0.1", "anthropic", "mistral")
 
 
+class TestReranker:
+    def test_without_a_url_there_is_none(self) -> None:
+        assert load_settings().reranker_options() is None
+        assert load_settings(rerank_provider="cohere", rerank_api_key="k").reranker_options() is None
+
+    def test_with_one_the_rest_has_defaults(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("RAGSTONE_RERANK_URL", "http://127.0.0.1:8080")
+        monkeypatch.setenv("RAGSTONE_RERANK_TIMEOUT_SECONDS", "1.5")
+        monkeypatch.setenv("RAGSTONE_RERANK_API_KEY", "")
+
+        settings = load_settings()
+
+        expected = {"url": "http://127.0.0.1:8080", "api_key": None, "model": None, "timeout_s": 1.5}
+        assert settings.reranker_options() == expected
+        assert (settings.rerank_provider, settings.rerank_top_n) == ("tei", 30)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"rerank_provider": "cohere"}, "cohere needs RAGSTONE_RERANK_MODEL"),
+            ({"rerank_provider": "cohere", "rerank_model": " "}, "cohere needs RAGSTONE_RERANK_MODEL"),
+            ({"rerank_url": "reranker:8080"}, "RAGSTONE_RERANK_URL: expected a URL such as http"),
+            ({"rerank_provider": "jina"}, "RAGSTONE_RERANK_PROVIDER"),
+            ({"rerank_top_n": 0}, "RAGSTONE_RERANK_TOP_N"),
+            ({"rerank_top_n": 201}, "RAGSTONE_RERANK_TOP_N"),
+            ({"rerank_timeout": 0}, "RAGSTONE_RERANK_TIMEOUT_SECONDS"),
+        ],
+    )
+    def test_what_cannot_work_is_one_sentence(self, given: dict[str, object], said: str) -> None:
+        with pytest.raises(InvalidSetting, match=said) as refused:
+            load_settings(**{"rerank_url": "http://127.0.0.1:8080", **given})
+
+        assert "\n" not in refused.value.message
+
+    def test_its_host_is_named_and_its_key_is_not(self) -> None:
+        settings = load_settings(
+            rerank_url="https://user:canary-1@rerank.example/v1", rerank_api_key="canary-2"
+        )
+
+        assert settings.receivers() == ("rerank.example",)
+        assert set(settings.secret_values()) == {"canary-1", "canary-2"}
+        assert "canary-2" not in repr(settings)
+
+
 class TestQdrant:
     def test_a_collection_is_laid_out_for_one_node_and_changes_reach_all_copies(self) -> None:
         assert Layout(8, **load_settings().qdrant_layout()) == Layout(8)

@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from ragstone.testing.upstream import CHAT_KINDS, EMBEDDINGS_KINDS, Fault, ScriptedUpstream
+from ragstone.testing.upstream import CHAT_KINDS, EMBEDDINGS_KINDS, RERANK_KINDS, Fault, ScriptedUpstream
 
 TEXT = "One two three, four five."
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "What?"}]}
@@ -383,7 +383,7 @@ class TestSpec:
             text="a=b",
         )
 
-    @pytest.mark.parametrize("kind", [*CHAT_KINDS, *EMBEDDINGS_KINDS])
+    @pytest.mark.parametrize("kind", [*CHAT_KINDS, *EMBEDDINGS_KINDS, *RERANK_KINDS])
     def test_each_kind_is_known_by_its_name_alone(self, kind: str) -> None:
         assert Fault.parse(kind) == Fault(kind)
 
@@ -397,7 +397,7 @@ class TestSpec:
             ("status:429", "unknown '429'"),
             ("status:code=many", "'code' of a fault is a whole number, not 'many'"),
             ("status:code=200", "400 to 599, not 200"),
-            ("status:route=images", "unknown route 'images' of a fault; known: chat, embeddings"),
+            ("status:route=images", "unknown route 'images' of a fault; known: chat, embeddings, rerank"),
             ("nan:route=chat", "unknown fault 'nan'; known: .*hang_mid"),
             ("status:retry_after=1\r\nx-evil: 1", "printable"),
             ("hang_mid:after=-1", "not negative"),

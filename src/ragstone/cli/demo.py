@@ -50,7 +50,7 @@ async def run_demo() -> None:
 
 
 def demo_settings(folder: Path) -> Settings:
-    """No model and no encoder but the packaged one, whatever the environment holds. Raises InvalidSetting."""
+    """No model, no reranker and no encoder but the packaged one, whatever the environment holds. Raises InvalidSetting."""
     return load_settings(
         data_dir=folder,
         llm_provider="extractive",
@@ -58,6 +58,7 @@ def demo_settings(folder: Path) -> Settings:
         openai_api_key=None,
         openai_base_url=None,
         aisuite_models=(),
+        rerank_url=None,
     )
 
 

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         ge=1,
         le=10,
         validation_alias="OPENAI_MAX_RETRIES",
-        description="Attempts in all at a model or an embedder over the network.",
+        description="Attempts in all at a model, an embedder or a reranker over the network.",
     )
     qdrant_url: str | None = Field(
         None,
@@ -250,6 +250,46 @@ class Settings(BaseSettings):
         "int8",
         validation_alias="RAGSTONE_EMBEDDING_PRECISION",
         description="Arithmetic of the packaged encoder; int8 takes about half the CPU at equal ranking quality.",
+    )
+    ranking: Literal["full", "fused"] = Field(
+        "full",
+        validation_alias="RAGSTONE_RANKING",
+        description="How hybrid searches are ranked: `full` looks at the sentences of the best hits, `fused` only at the "
+        "two scores of each, for a few milliseconds less.",
+    )
+    rerank_url: str | None = Field(
+        None,
+        validation_alias="RAGSTONE_RERANK_URL",
+        description="Server of a reranker, such as `http://127.0.0.1:8080`, which puts the best passages of a search in "
+        "order once more. Left out, there is none. `/rerank` is added to its path, `/v2/rerank` where it has none and "
+        "the provider is `cohere`.",
+    )
+    rerank_provider: Literal["tei", "cohere"] = Field(
+        "tei",
+        validation_alias="RAGSTONE_RERANK_PROVIDER",
+        description="The protocol that it speaks: that of TEI, or that of Cohere, as Jina, vLLM, Infinity and llama.cpp "
+        "do.",
+    )
+    rerank_model: str | None = Field(
+        None,
+        validation_alias="RAGSTONE_RERANK_MODEL",
+        description="Its model; required for `cohere`. TEI serves one, so there it is only a name for traces.",
+    )
+    rerank_api_key: SecretStr | None = Field(
+        None, validation_alias="RAGSTONE_RERANK_API_KEY", description="Its key, if it asks for one."
+    )
+    rerank_top_n: int = Field(
+        30,
+        ge=1,
+        le=200,
+        validation_alias="RAGSTONE_RERANK_TOP_N",
+        description="How many of the best passages are sent to it; TEI takes at most 32 unless it is told otherwise.",
+    )
+    rerank_timeout: timedelta = Field(
+        timedelta(seconds=5),
+        gt=timedelta(0),
+        validation_alias="RAGSTONE_RERANK_TIMEOUT_SECONDS",
+        description="Longest wait for one attempt at it. Half of the request's remaining time bounds all of them.",
     )
     request_timeout: timedelta = Field(
         timedelta(seconds=60),
@@ -379,6 +419,9 @@ class Settings(BaseSettings):
         "embedding_dimension",
         "embedding_base_url",
         "embedding_api_key",
+        "rerank_url",
+        "rerank_model",
+        "rerank_api_key",
         "otlp_endpoint",
         mode="before",
     )
@@ -387,15 +430,14 @@ class Settings(BaseSettings):
         """`NAME=` in a file of settings means: not set."""
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("openai_base_url", "embedding_base_url", "otlp_endpoint", "qdrant_url")
+    @field_validator("openai_base_url", "embedding_base_url", "rerank_url", "otlp_endpoint", "qdrant_url")
     @classmethod
     def _is_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not (
             urlsplit(value).scheme in {"http", "https"} and urlsplit(value).hostname
         ):
-            example = (
-                "http://127.0.0.1:6333" if info.field_name == "qdrant_url" else "http://127.0.0.1:11434/v1"
-            )
+            examples = {"qdrant_url": "http://127.0.0.1:6333", "rerank_url": "http://127.0.0.1:8080"}
+            example = examples.get(str(info.field_name), "http://127.0.0.1:11434/v1")
             raise ValueError(f"expected a URL such as {example}")
         return value
 
@@ -407,6 +449,7 @@ class Settings(BaseSettings):
         "stream_idle",
         "stream_total",
         "qdrant_timeout",
+        "rerank_timeout",
         "parse_cpu",
         "parse_wall",
         mode="before",
@@ -439,6 +482,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "RAGSTONE_EMBEDDING_PROVIDER=openai needs RAGSTONE_EMBEDDING_MODEL and RAGSTONE_EMBEDDING_DIMENSION"
             )
+        if self.rerank_url and self.rerank_provider == "cohere" and not self.rerank_model:
+            raise ValueError("RAGSTONE_RERANK_PROVIDER=cohere needs RAGSTONE_RERANK_MODEL")
         return self
 
     @property
@@ -491,6 +536,17 @@ class Settings(BaseSettings):
             "model": self.embedding_model,
             "dimension": self.embedding_dimension,
             "timeout_s": self.llm_timeout.total_seconds(),
+        }
+
+    def reranker_options(self) -> dict[str, Any] | None:
+        """What the reranker's constructor is given; None where there is none."""
+        if self.rerank_url is None:
+            return None
+        return {
+            "url": self.rerank_url,
+            "api_key": _revealed(self.rerank_api_key),
+            "model": self.rerank_model,
+            "timeout_s": self.rerank_timeout.total_seconds(),
         }
 
     def log_options(self) -> dict[str, Any]:
@@ -559,6 +615,8 @@ class Settings(BaseSettings):
             urls.append(self.openai_base_url or OPENAI)
         if self.embedding_provider == "openai":
             urls.append(self.embedder_options()["base_url"] or OPENAI)
+        if self.rerank_url:
+            urls.append(self.rerank_url)
         if self.qdrant_url:
             urls.append(self.qdrant_url)
         hosts = [urlsplit(url).hostname or url for url in urls]

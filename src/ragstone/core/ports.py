@@ -87,6 +87,26 @@ class Embedder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """How well passages fit a question, by a model that reads both together. One attempt a call: retries and limits are
+    its caller's."""
+
+    @property
+    def name(self) -> str:
+        """The model, or who serves it, for traces."""
+        ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """One finite score per text, in order; higher is better, and only scores of one call compare. Raises
+        UpstreamUnavailable, UpstreamRateLimited, UpstreamTimeout, UpstreamRefused, UpstreamGarbled (not exactly one
+        finite number for each text); `retry_after_s` is what the server asked for."""
+        ...
+
+    async def close(self) -> None:
+        """Free connections; idempotent."""
+        ...
+
+
 class SparseEncoder(Protocol):
     """Text to weighted tokens for the lexical leg. Pure and quick (tens of microseconds a sentence)."""
 

@@ -69,11 +69,16 @@ def count_tokens(text: str) -> int:
 
 
 def _block(source: Source, nonce: str, most_bytes: int | None = None) -> str:
-    place = " › ".join(dict.fromkeys([source.title, *source.heading]))
-    text = plain(f"{place}\n{source.text}")
+    text = passage(source)
     if most_bytes is not None:
         text = text.encode()[: max(most_bytes, 0)].decode("utf-8", "ignore")
     return f"<<<source {source.n} {nonce}>>>\n{text}\n<<<end {source.n} {nonce}>>>"
+
+
+def passage(source: Source) -> str:
+    """The source's text below a line that says where it stands."""
+    place = " › ".join(dict.fromkeys([source.title, *source.heading]))
+    return plain(f"{place}\n{source.text}")
 
 
 def plain(text: str) -> str:

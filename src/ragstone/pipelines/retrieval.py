@@ -18,6 +18,7 @@ from ragstone.pipelines.conversation import stand_alone_question
 from ragstone.pipelines.evidence import gather_evidence
 from ragstone.pipelines.generation import AnswerChecker
 from ragstone.pipelines.question import Question
+from ragstone.pipelines.reranking import Reranking, rerank_page
 from ragstone.pipelines.searching import Index, Search, find_sources
 from ragstone.pipelines.support import ClaimJudge
 
@@ -26,19 +27,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetrievalParts:
-    """The ports that retrieval works with, and the limits under which two of them are called."""
+    """The ports that retrieval works with, and the limits under which they are called; without `reranking` the order
+    of the fused scores is the last word."""
 
     embedder: Embedder
     sparse_encoder: SparseEncoder
     index: Index
     embedding: Dependency
     searching: Dependency
+    reranking: Reranking | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Sources in order, the question's encodings and the weights of its terms for whoever is to answer (empty where
-    none is), and the legs that are missing."""
+    none is), and what could not take part: dense, rerank."""
 
     sources: tuple[Source, ...]
     question: Question
@@ -49,9 +52,9 @@ class Retrieved:
 async def retrieve_documents(
     parts: RetrievalParts, search: Search, *, deadline: Deadline, stopwatch: Stopwatch
 ) -> Retrieved:
-    """The visible chunks that match best. Without an embedder a hybrid search is one of BM25 alone, `degraded` then
-    says so. Raises CollectionNotFound, EngineUnavailable, EmbedderUnavailable, ExternalServiceError kinds,
-    DeadlineExceeded."""
+    """The visible chunks that match best. Without an embedder a hybrid search is one of BM25 alone, and without the
+    reranker its order is that of the scores; `degraded` then says so. Raises CollectionNotFound, EngineUnavailable,
+    EmbedderUnavailable, ExternalServiceError kinds, DeadlineExceeded."""
     vector: Vector | None = None
     degraded: tuple[str, ...] = ()
     if search.mode != "sparse":
@@ -59,12 +62,20 @@ async def retrieve_documents(
             vector = await _embed_question(parts, search, deadline, stopwatch)
         degraded = () if vector is not None else ("dense",)
     question = _read_question(parts, search.question, vector)
+    reranking = parts.reranking if parts.reranking and parts.reranking.concerns(search) else None
+    wanted = reranking.widened(search) if reranking else search
     with stopwatch.stage("search"):
         found = await parts.searching.call(
-            lambda: find_sources(parts.index, search, question), deadline=deadline, stopwatch=stopwatch
+            lambda: find_sources(parts.index, wanted, question), deadline=deadline, stopwatch=stopwatch
         )
-    stopwatch.tell("search", collection=search.scope.collection, top_k=search.top_k, hits=len(found.sources))
-    return Retrieved(tuple(found.sources), question, found.weights, degraded)
+    sources = found.sources
+    stopwatch.tell("search", collection=search.scope.collection, top_k=wanted.top_k, hits=len(sources))
+    if reranking:
+        sources, took_part = await rerank_page(
+            reranking, search, sources, deadline=deadline, stopwatch=stopwatch
+        )
+        degraded = degraded if took_part else (*degraded, "rerank")
+    return Retrieved(tuple(sources), question, found.weights, degraded)
 
 
 def _read_question(parts: RetrievalParts, text: str, vector: Vector | None) -> Question:

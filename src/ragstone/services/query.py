@@ -23,7 +23,7 @@ from ragstone.pipelines.searching import Search
 from ragstone.services.current import Current
 
 MAX_ACTIVE = (
-    64  # searches at work, those for answers included, where an embedder or a store elsewhere is waited for
+    64  # searches at work, those for answers included, where a service over the network is waited for
 )
 MAX_ACTIVE_HERE = (
     8  # where all of a search is work of this machine: as many end in a second, and each ends sooner
@@ -35,7 +35,7 @@ MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
     """Seconds: a request's time, the pause between two pieces of a model's answer, and a whole streamed answer.
-    `searches_here`: no embedder and no store elsewhere is waited for."""
+    `searches_here`: no embedder, store or reranker elsewhere is waited for."""
 
     request_s: float = 60.0
     idle_s: float = 20.0

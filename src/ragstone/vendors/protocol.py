@@ -77,13 +77,18 @@ class Reply:
         return without_surrogates(text)
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object. What the standard library allows beyond the standard is let through (NaN, a surrogate alone), so
-    that the caller can say what is wrong with it. Raises ProtocolViolation."""
+def parse_json(body: bytes) -> object:
+    """Any JSON. What the standard library allows beyond the standard is let through (NaN, a surrogate alone), so that
+    the caller can say what is wrong with it. Raises ProtocolViolation."""
     try:
-        found = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
-        found = _parse_leniently(body)
+        return _parse_leniently(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object, read as `parse_json` does. Raises ProtocolViolation."""
+    found = parse_json(body)
     if not isinstance(found, dict):
         raise ProtocolViolation("not a JSON object")
     return found

@@ -120,12 +120,15 @@ class SourceModel(ReplyModel):
     end: int
     text: str | None = Field(description="null when `include_text` is false.")
     score: float
-    scores: dict[str, float | None] = Field(examples=[{"dense": 0.61, "sparse": 8.2}])
+    scores: dict[str, float | None] = Field(
+        examples=[{"dense": 0.61, "sparse": 8.2, "dense_sentence": 0.72, "proximity": 0.5}],
+        description="What `score` is made of; `dense` and `sparse` always, null for a leg that was not asked.",
+    )
     metadata: dict[str, Any]
 
 
 class SearchReply(ReplyModel):
-    """Passages, best first. `degraded` names legs that could not take part."""
+    """Passages, best first. `degraded` names what could not take part: `dense`, `rerank`."""
 
     results: list[SourceModel]
     degraded: list[str] = Field(examples=[[]])

@@ -19,7 +19,8 @@ EMBEDDINGS_KINDS = (
     *("status", "hang_headers", "html200", "huge"),
     *("wrong_dim", "nan", "zero", "short", "shuffled"),
 )
-KINDS = {"chat": CHAT_KINDS, "embeddings": EMBEDDINGS_KINDS}
+RERANK_KINDS = ("status", "hang_headers", "html200", "malformed", "huge", "nan", "short", "shuffled")
+KINDS = {"chat": CHAT_KINDS, "embeddings": EMBEDDINGS_KINDS, "rerank": RERANK_KINDS}
 
 _ENDINGS = ("no_done", "length")  # they follow the whole answer unless `after` cuts it
 _NEXT_KEY = re.compile(r",(?=\s*[a-z_]+=)")  # so that a value may be an HTTP date, which holds a comma
@@ -31,8 +32,8 @@ class Fault:
 
     `after` is how many tokens are sent first: by default 3 for the `…_mid` kinds, all for `no_done` and `length`, else
     0 (after the headers, before any token). It means nothing to kinds that replace the whole response, and for a reply
-    that is not streamed only whether half of its body is sent first. `route` is "chat", "embeddings" or None for all
-    that know the kind. `times` is how many requests it befalls; 0 = all, until a fault for the same route is scripted.
+    that is not streamed only whether half of its body is sent first. `route` is "chat", "embeddings", "rerank" or None
+    for all that know the kind. `times` is how many requests it befalls; 0 = all, until a fault for the same route is scripted.
 
     `code`, `retry_after` and `retry_after_ms` belong to `status` and are sent literally. `text` is a canary in what
     `status`, `error_event` and `html200` say, `utf8` for a `malformed` line that cannot be decoded, and the tokens per
@@ -51,7 +52,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.route not in (None, *KINDS):
             raise ValueError(f"unknown route '{self.route}' of a fault; known: {', '.join(KINDS)}")
-        known = KINDS[self.route] if self.route else sorted({*CHAT_KINDS, *EMBEDDINGS_KINDS})
+        known = KINDS[self.route] if self.route else sorted(set().union(*KINDS.values()))
         if self.kind not in known:
             raise ValueError(f"unknown fault '{self.kind}'; known: {', '.join(known)}")
         self._check_values()

@@ -12,6 +12,9 @@ ROUTES = {
     "/v1/chat/completions": ("POST", "chat"),
     "/v1/embeddings": ("POST", "embeddings"),
     "/v1/models": ("GET", "models"),
+    "/rerank": ("POST", "rerank"),
+    "/v1/rerank": ("POST", "rerank"),
+    "/v2/rerank": ("POST", "rerank"),
     "/_log": ("GET", "log"),
     "/_script": ("POST", "script"),
 }

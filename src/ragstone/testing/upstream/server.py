@@ -13,6 +13,7 @@ from ragstone.testing.upstream.embeddings import answer_embeddings
 from ragstone.testing.upstream.faults import Fault, FaultQueue
 from ragstone.testing.upstream.http import Connection, Exchange
 from ragstone.testing.upstream.log import Outcome, RecordedRequest, RequestLog
+from ragstone.testing.upstream.rerank import answer_rerank
 from ragstone.testing.upstream.routing import CONTROLS, Target, target_of
 from ragstone.testing.upstream.stream_faults import stream_with_fault
 from ragstone.testing.upstream.whole_faults import replace_response
@@ -20,7 +21,7 @@ from ragstone.testing.upstream.wire import JSON, ApiError, models_body
 
 
 class ScriptedUpstream:
-    """A server of OpenAI's API on a real socket that says what it is told and fails as it is told.
+    """A server of OpenAI's API, and of two that rerank, on a real socket that says what it is told and fails as it is told.
 
     Tokens come `first_token_s` after the request and then at `tokens_per_s`, None being all at once. `say` replaces
     what `answers.compose` would say. Any key will do unless `required_key` is given. `port` 0 picks one, and a restart
@@ -72,7 +73,7 @@ class ScriptedUpstream:
 
     @property
     def root_url(self) -> str:
-        """Where `/_log`, `/_script` and `/fault/…` begin."""
+        """Where `/rerank`, `/_log`, `/_script` and `/fault/…` begin."""
         host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -92,7 +93,7 @@ class ScriptedUpstream:
         return self._log.open_requests
 
     def count(self, route: str | None = None) -> int:
-        """How many requests came for "chat", "embeddings", "models", "other", or at all."""
+        """How many requests came for "chat", "embeddings", "rerank", "models", "other", or at all."""
         return self._log.count(route)
 
     def script(self, *faults: Fault) -> None:
@@ -183,6 +184,8 @@ class ScriptedUpstream:
             return
         if route == "chat":
             await self._chat(exchange, body, fault)
+        elif route == "rerank":
+            await answer_rerank(exchange, body, fault)
         else:
             await answer_embeddings(exchange, body, dimension=self._dimension, fault=fault)
 
