@@ -19,9 +19,7 @@ SETTINGS = {"reranks": True}
 QUESTION = "Refunds within fourteen days"
 NEAREST = "Refunds within days."
 FILLER = " ".join(f"{letter}{letter}{other}" for letter in "abcdefg" for other in "hijklmnop")
-FITTING = (
-    f"Parcels: {FILLER}. Refunds exist. Much lies within reach. {FILLER}. Fourteen came. Long days passed."
-)
+FITTING = f"Parcels: fourteen came. {FILLER}. Long days passed. Refunds exist. Much is within reach."
 CANARY = "canary-51c0"
 
 
