@@ -172,3 +172,29 @@ def timings(header: str) -> dict[str, float]:
     """Stage → milliseconds."""
     pairs = (part.strip().split(";dur=") for part in header.split(","))
     return {name: float(ms) for name, ms in pairs}
+
+
+async def test_a_hit_can_come_with_what_is_around_it(api: Api) -> None:
+    collection = await api.new_collection()
+    paragraphs = [
+        f"Paragraph {number} tells of rivers. {'Water flows downhill. ' * 30}" for number in range(6)
+    ]
+    document = await api.ready_text("\n\n".join(paragraphs), collection=collection)
+    text = (await api.http.get(f"/documents/{document['id']}/text")).text
+
+    (alone,) = await api.search("Paragraph 3", collection=collection, top_k=1)
+    (wide,) = await api.search("Paragraph 3", collection=collection, top_k=1, context_window=1)
+
+    assert wide["chunk_id"] == alone["chunk_id"]
+    assert wide["start"] < alone["start"]
+    assert wide["end"] > alone["end"]
+    assert wide["text"] == text[wide["start"] : wide["end"]]
+
+
+async def test_one_document_can_be_kept_from_filling_the_page(
+    api: Api, collection: str, library: Library
+) -> None:
+    found = await api.search("a", collection=collection, top_k=100, max_chunks_per_document=1)
+
+    documents = [hit["document_id"] for hit in found]
+    assert len(documents) == len(set(documents))

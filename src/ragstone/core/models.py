@@ -705,6 +705,8 @@ class Source:
     scores: Mapping[str, float | None]
     metadata: Metadata
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
+    index: int = 0
+    """Of the chunk in its version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ def source_of(
         document_id=document.id,
         version=document.version,
         chunk_id=candidate.id,
+        index=payload["index"],
         title=document.title,
         heading=tuple(payload["heading"]),
         location=location_of(payload),
@@ -100,11 +101,12 @@ def source_of(
             **{name: round(score, 6) for name, score in candidate.terms.items()},
         },
         metadata=document.metadata,
-        sentences=() if features is None else _sentences(payload, features),
+        sentences=() if features is None else sentences_of(payload, features),
     )
 
 
-def _sentences(payload: Mapping[str, Any], features: str) -> tuple[Sentence, ...]:
+def sentences_of(payload: Mapping[str, Any], features: str) -> tuple[Sentence, ...]:
+    """The chunk's sentences, with vectors and terms where its features have them."""
     bounds: list[list[int]] = payload["sentences"]
     read = Features.unpack([features])
     is_known = len(read.words) == len(bounds)

@@ -16,9 +16,11 @@ from ragstone.core.models import (
 )
 from ragstone.core.ports import Manifest, VectorStore
 from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
+from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import document_version, source_of
 from ragstone.pipelines.question import Question, term_weights
 from ragstone.pipelines.ranking import HEAD, rank
+from ragstone.pipelines.selection import Selection
 
 POOL_FACTOR = 4
 FRESH_LOOKS = 2  # when hits vanished under our hands: the answer is then sought again from the start
@@ -44,6 +46,9 @@ class Search:
     """Whether the sources are to be answered from."""
     strict: bool = False
     """Fail rather than search with one leg missing."""
+    context_window: int = 0
+    """Chunks before and behind each hit that are made one passage with it."""
+    most_per_document: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,10 @@ async def find_sources(index: Index, search: Search, question: Question) -> Foun
                 limit *= 2
         if not sources:
             await index.manifest.require_collection(search.scope)
-        numbered = [replace(hit, n=n) for n, hit in enumerate(sources[search.offset : wanted], start=1)]
-        return Found(numbered, await weighing)
+        page = sources[search.offset : wanted]
+        if search.context_window:
+            page = await widen(index.store, search.scope, page, around=search.context_window)
+        return Found([replace(hit, n=n) for n, hit in enumerate(page, start=1)], await weighing)
     finally:
         weighing.cancel()
 
@@ -165,16 +172,18 @@ async def _complete(
 async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tuple[list[Source], int]:
     """The first `wanted` candidates whose version the manifest says is visible, in order; and how many were not."""
     sources: list[Source] = []
-    position, size = 0, wanted + PAYLOAD_SLACK
+    selection = Selection(search.most_per_document, folds=search.with_sentences)
+    position, size, passed_over = 0, wanted + PAYLOAD_SLACK, 0
     while len(sources) < wanted and position < len(pool.candidates):
         batch = pool.candidates[position : position + size]
         position, size = position + len(batch), 2 * size
         points, features = await _read(index.store, search, batch, pool.features)
-        sources += await _visible_sources(
-            index.manifest, search, batch, points, features, most=wanted - len(sources)
-        )
+        visible = await _visible_sources(index.manifest, search, batch, points, features)
+        taken = [source for source in visible if selection.takes(source)]
+        passed_over += len(visible) - len(taken)
+        sources += taken
     whole = _of_one_version(sources)
-    return whole[:wanted], position - len(whole)
+    return whole[:wanted], position - len(whole) - passed_over
 
 
 async def _read(
@@ -203,16 +212,12 @@ async def _visible_sources(
     batch: Sequence[Candidate],
     points: Sequence[StoredPoint],
     features: Mapping[str, str],
-    *,
-    most: int,
 ) -> list[Source]:
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
     documents = await manifest.visible_documents(search.scope, ids) if ids else {}
     sources: list[Source] = []
     for candidate in batch:
-        if len(sources) == most:
-            break
         payload = payloads.get(candidate.id)
         document = documents.get(payload["document_id"]) if payload else None
         if payload is None or document is None:

@@ -52,6 +52,8 @@ async def search(
         offset=body.offset,
         where=_filter(body.filter),
         mode=body.mode,
+        context_window=body.context_window,
+        most_per_document=body.max_chunks_per_document,
     )
     found = await while_connected(request, services.query.search(wanted, stopwatch=clock))
     reply = SearchReply(
@@ -98,6 +100,8 @@ def _ask(body: QueryRequest, scope: Scope, defaults: AnswerDefaults) -> Ask:
         where=_filter(body.filter),
         mode=body.mode,
         strict=body.strict,
+        context_window=body.context_window,
+        most_per_document=body.max_chunks_per_document,
     )
     return Ask(
         search=search,

@@ -11,6 +11,7 @@ MAX_QUESTION = 8_000  # characters; the encoder reads the first 256 tokens, BM25
 MAX_TURNS = 20
 MAX_NAME = 200
 MAX_DEPTH = 1_000  # offset + top_k
+MAX_CONTEXT_WINDOW = 5
 
 
 def _not_blank(value: str) -> str:
@@ -38,6 +39,19 @@ FilterJson = Annotated[
 ]
 
 
+ContextWindow = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_CONTEXT_WINDOW,
+        description="Chunks before and behind each hit that are made one passage with it.",
+    ),
+]
+ChunksPerDocument = Annotated[
+    int | None, Field(ge=1, le=100, description="At most so many results of one document.")
+]
+
+
 class TurnModel(RequestModel):
     """One turn of the conversation so far."""
 
@@ -61,6 +75,8 @@ class SearchRequest(RequestModel):
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
     include_text: bool = True
+    context_window: ContextWindow = 0
+    max_chunks_per_document: ChunksPerDocument = None
 
     @model_validator(mode="after")
     def _within_depth(self) -> "SearchRequest":
@@ -81,6 +97,8 @@ class QueryRequest(RequestModel):
     top_k: int = Field(5, ge=1, le=100)
     filter: FilterJson = None
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
+    context_window: ContextWindow = 0
+    max_chunks_per_document: ChunksPerDocument = None
     stream: bool = Field(default=False, description="Answer with server-sent events instead of JSON.")
     provider: Name | None = Field(None, description="Who answers, of those that are configured.")
     model: Name | None = Field(None, description="Which model answers, of those that are configured.")
