@@ -1,8 +1,9 @@
 """`ragstone eval` against a live server: two modes side by side, a run against an earlier one, and what is refused."""
 
+import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from ragstone.cli.evaluate import Evaluation, Forms, run_evaluation
 from ragstone.cli.evaluation_options import Change, checked_url, read_change
+from ragstone.cli.evaluation_server import EvaluatedServer
 from ragstone.cli.failure import CommandFailed, WrongUsage
 from ragstone.cli.progress import Count, shown_count
 from ragstone.config.settings import Settings, load_settings
@@ -165,6 +167,29 @@ async def test_another_server_is_asked_without_the_key_of_the_data_directory(
     assert b"secret-of-this-directory" not in heard
     assert b"bearer key-of-the-other" in heard
     assert dict(report_in(tmp_path).runs[0].summary.errors) == {"bad_reply": len(QUESTIONS)}
+
+
+async def test_interrupted_it_reports_what_there_is(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask, third = EvaluatedServer.ask, asyncio.Event()
+
+    async def hang_at_the_third(self: EvaluatedServer, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if body["query"] == QUESTIONS[2]["question"]:
+            third.set()
+            await asyncio.sleep(600)
+        return await ask(self, body)
+
+    monkeypatch.setattr(EvaluatedServer, "ask", hang_at_the_third)
+    running = asyncio.create_task(run_evaluation(settings, evaluation(tmp_path)))
+    await third.wait()
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert "Interrupted: 2 of 6 questions were asked." in capsys.readouterr().out
+    assert len(report_in(tmp_path).runs[0].rows) == 2
 
 
 class TestRefusals:

@@ -16,6 +16,7 @@ from ragstone.evaluation.report import BadReport, Report, from_json, to_json
 from ragstone.evaluation.report_html import POLICY, safe, to_html
 from ragstone.evaluation.report_markdown import plain, to_markdown
 from ragstone.evaluation.summary import Run, summarise
+from ragstone.evaluation.tables import sentences
 
 EVIL = "<script>alert('x')</script>\"' onload=\x00\x1b[31m"
 TIMES = {"search_ms": 0.0, "total_ms": 12.5}
@@ -44,6 +45,7 @@ def report(*runs: Run) -> Report:
     shown = runs or (run(),)
     return Report(
         questions_file=f"{EVIL}.jsonl",
+        questions=3,
         made_at="2026-01-01T00:00:00Z",
         version="0.3.0",
         runs=shown,
@@ -154,6 +156,13 @@ class TestMarkdown:
 
     def test_a_cell_is_one_line_without_bars(self) -> None:
         assert plain("a\n|b*") == r"a \|b\*"
+
+
+def test_an_interrupted_run_says_how_far_it_came() -> None:
+    told = sentences(replace(report(), questions=9))
+
+    assert "Interrupted: 3 of 9 questions were asked." in told
+    assert not [sentence for sentence in sentences(report()) if "Interrupted" in sentence]
 
 
 class TestPlots:

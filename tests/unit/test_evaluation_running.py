@@ -5,11 +5,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from ragstone.cli.evaluation_server import EvaluatedServer
 from ragstone.evaluation.judging import Row
 from ragstone.evaluation.questions import Question
 from ragstone.evaluation.replies import QuestionFailed
-from ragstone.evaluation.running import Side, ask_all
+from ragstone.evaluation.running import Answers, Side, ask_all
 
 QUESTIONS = [Question(str(number)) for number in range(6)]
 REPLY = {"answer": "", "model": "m", "abstained": True, "sources": [], "citations": [], "metadata": {}}
@@ -42,16 +44,17 @@ class TestAsking:
     async def test_each_question_is_put_to_both_sides_and_who_comes_first_changes(self) -> None:
         server = Server()
 
-        await ask_all(QUESTIONS[:3], [server.side("a"), server.side("b")], concurrency=1)
+        await ask_all(QUESTIONS[:3], [server.side("a"), server.side("b")], Answers(2), concurrency=1)
 
         assert server.asked == [("0", "a"), ("0", "b"), ("1", "b"), ("1", "a"), ("2", "a"), ("2", "b")]
         assert server.most_at_once == 1
 
     async def test_rows_are_in_the_order_of_the_questions_however_many_are_asked_at_a_time(self) -> None:
-        server, done = Server(), list[Row]()
+        server, done, answers = Server(), list[Row](), Answers(1)
 
-        (rows,) = await ask_all(QUESTIONS, [server.side("a")], concurrency=4, done=done.append)
+        await ask_all(QUESTIONS, [server.side("a")], answers, concurrency=4, done=done.append)
 
+        (rows,) = answers.of_each_side()
         assert [row.key for row in rows] == ["0", "1", "2", "3", "4", "5"]
         assert [row.error is not None for row in rows] == [False, False, False, True, False, False]
         assert len(done) == 6
@@ -61,12 +64,23 @@ class TestAsking:
         server = Server()
         filtered = Question("1", filter={"field": "title", "eq": "x"})
 
-        await ask_all([QUESTIONS[0], filtered], [server.side("a")], concurrency=1)
+        await ask_all([QUESTIONS[0], filtered], [server.side("a")], Answers(1), concurrency=1)
 
         assert server.bodies == [
             {"mode": "a", "top_k": 5, "query": "0"},
             {"mode": "a", "top_k": 5, "query": "1", "filter": {"field": "title", "eq": "x"}},
         ]
+
+    async def test_interrupted_it_leaves_what_is_known_by_then(self) -> None:
+        server, answers = Server(), Answers(2)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.020):
+                await ask_all(QUESTIONS * 100, [server.side("a"), server.side("b")], answers, concurrency=1)
+
+        first, second = answers.of_each_side()
+        assert 0 <= len(first) - len(second) <= 1
+        assert [row.key for row in first] == [question.key for question in (QUESTIONS * 100)[: len(first)]]
 
 
 class Documents:

@@ -24,7 +24,7 @@ from ragstone.evaluation.questions import BadQuestions, Question, read_questions
 from ragstone.evaluation.report import BadReport, Report, from_json, to_json
 from ragstone.evaluation.report_html import to_html
 from ragstone.evaluation.report_markdown import to_markdown
-from ragstone.evaluation.running import Side, ask_all
+from ragstone.evaluation.running import Answers, Side, ask_all
 from ragstone.evaluation.summary import Run, summarise
 from ragstone.storage.data_directory import owner_of
 
@@ -71,7 +71,8 @@ class Evaluation:
 
 
 async def run_evaluation(settings: Settings, wanted: Evaluation) -> bool:
-    """Ask, print, write. True where every question was answered or declined. Raises CommandFailed."""
+    """Ask, write, print; interrupted, what there is by then. True where every question was answered or declined. Raises
+    CommandFailed."""
     wanted.forms.check()
     questions = _questions(wanted.questions)
     earlier = _earlier(wanted.change)
@@ -81,20 +82,35 @@ async def run_evaluation(settings: Settings, wanted: Evaluation) -> bool:
             sides.append(await opened.enter_async_context(_side(settings, wanted, questions, wanted.change)))
         if len({side.label for side in sides}) < len(sides):
             raise WrongUsage(f"--compare changes nothing: both would be asked with {sides[0].label}")
-        count = Count(len(questions) * len(sides))
+        answers = Answers(len(sides))
+        try:
+            await _ask(questions, sides, answers, wanted.concurrency)
+        finally:
+            rows = answers.of_each_side()
+            if all(rows):
+                runs = [side.run(of_side) for side, of_side in zip(sides, rows, strict=True)]
+                _tell(_report(wanted, len(questions), runs, earlier), wanted.forms)
+    return all(row.error is None for of_side in rows for row in of_side)
 
-        def tell(row: Row) -> None:
-            count.add(failed=row.error is not None)
 
-        with shown_count(Console(stderr=True), count):
-            rows = await ask_all(
-                questions, [side.side for side in sides], concurrency=wanted.concurrency, done=tell
-            )
-    runs = [side.run(of_side) for side, of_side in zip(sides, rows, strict=True)]
-    report = _report(wanted, runs, earlier)
-    wanted.forms.write(report)
-    print_report(Console(), report)
-    return not any(run.summary.errors for run in runs)
+async def _ask(
+    questions: Sequence[Question], sides: Sequence["NamedSide"], answers: Answers, concurrency: int
+) -> None:
+    count = Count(len(questions) * len(sides))
+
+    def tell(row: Row) -> None:
+        count.add(failed=row.error is not None)
+
+    with shown_count(Console(stderr=True), count):
+        await ask_all(questions, [side.side for side in sides], answers, concurrency=concurrency, done=tell)
+
+
+def _tell(report: Report, forms: Forms) -> None:
+    """Printed also where it cannot be written. Raises CommandFailed."""
+    try:
+        forms.write(report)
+    finally:
+        print_report(Console(), report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +208,12 @@ def _earlier(change: Change | None) -> Run | None:
     )
 
 
-def _report(wanted: Evaluation, runs: Sequence[Run], earlier: Run | None) -> Report:
+def _report(wanted: Evaluation, questions: int, runs: Sequence[Run], earlier: Run | None) -> Report:
     """An earlier run comes first, so that `better` always speaks of what is new."""
     shown = tuple(runs) if earlier is None else (earlier, *runs)
     return Report(
         questions_file=wanted.questions.name,
+        questions=questions,
         made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         version=__version__,
         runs=shown,

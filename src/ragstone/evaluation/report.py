@@ -16,9 +16,11 @@ class BadReport(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run, or two that are compared; `main` is the place of the one that a later comparison is made with."""
+    """One run, or two that are compared, of a file with so many `questions`, of which a run that was interrupted has
+    fewer; `main` is the place of the one that a later comparison is made with."""
 
     questions_file: str
+    questions: int
     made_at: str
     version: str
     runs: tuple[Run, ...]

@@ -65,7 +65,7 @@ def _summary(report: Report, found: Sequence[Entry]) -> Iterable[str]:
 
 def _figures(report: Report) -> Iterable[str]:
     yield "<section><h2>Figures</h2>"
-    yield '<p class="dim">Means with their 95 % intervals; 1 is the right end.</p>'
+    yield '<p class="dim">Means with their 95 % intervals, from 0 to 1.</p>'
     axis, ticks = Axis(0.0, 1.0), (0.0, 0.25, 0.5, 0.75, 1.0)
     k = report.runs[0].k if len({run.k for run in report.runs}) == 1 else "k"
     for name, figure in FIGURES.items():

@@ -20,30 +20,44 @@ class Side:
     names: Names
 
 
+class Answers:
+    """Rows as they come: of each side, by the place of their question."""
+
+    def __init__(self, sides: int):
+        self._rows: list[dict[int, Row]] = [{} for _ in range(sides)]
+
+    def add(self, side: int, place: int, row: Row) -> None:
+        """One more is known."""
+        self._rows[side][place] = row
+
+    def of_each_side(self) -> list[tuple[Row, ...]]:
+        """Those that are known, in the order of the questions."""
+        return [tuple(rows[place] for place in sorted(rows)) for rows in self._rows]
+
+
 async def ask_all(
     questions: Sequence[Question],
     sides: Sequence[Side],
+    answers: Answers,
     *,
     concurrency: int,
     done: Callable[[Row], None] = lambda _: None,
-) -> list[list[Row]]:
-    """The rows of each side, in the order of the questions; `done` is told of each. A question is put to all sides
-    before the next one, and who comes first changes, so that a machine that slows down slows all alike."""
-    rows: list[dict[int, Row]] = [{} for _ in sides]
+) -> None:
+    """Fill the answers; `done` is told of each row. A question is put to all sides before the next one, and who comes
+    first changes, so that a machine that slows down slows all alike."""
     waiting = enumerate(questions)
 
     async def work() -> None:
-        for position, question in waiting:
+        for place, question in waiting:
             for turn in range(len(sides)):
-                number = (position + turn) % len(sides)
-                row = await _ask(question, sides[number])
-                rows[number][position] = row
+                side = (place + turn) % len(sides)
+                row = await _ask(question, sides[side])
+                answers.add(side, place, row)
                 done(row)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(concurrency):
             tasks.create_task(work())
-    return [[of_side[position] for position in range(len(questions))] for of_side in rows]
 
 
 async def _ask(question: Question, side: Side) -> Row:

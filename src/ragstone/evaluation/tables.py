@@ -87,6 +87,8 @@ def stages_tables(report: Report) -> list[Table]:
 def sentences(report: Report) -> list[str]:
     """What was asked, and all that a reader of the tables must know besides."""
     told = [_described(run, report) for run in report.runs]
+    if (asked := len(report.runs[-1].rows)) < report.questions:  # the last is of today
+        told.append(f"Interrupted: {asked:,} of {counted(report.questions, 'question')} were asked.")
     for run in report.runs:
         whose = f" ({run.label})" if len(report.runs) > 1 else ""
         if run.summary.errors:
