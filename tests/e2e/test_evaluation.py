@@ -169,6 +169,16 @@ async def test_another_server_is_asked_without_the_key_of_the_data_directory(
     assert dict(report_in(tmp_path).runs[0].summary.errors) == {"bad_reply": len(QUESTIONS)}
 
 
+async def test_two_servers_are_compared(live: Live, settings: Settings, tmp_path: Path) -> None:
+    async with CannedServer(b'{"name": "default", "items": [], "next_cursor": null}') as other:
+        await run_evaluation(settings, evaluation(tmp_path, read_change([f"url={other.base_url}"])))
+
+    here, there = report_in(tmp_path).runs
+    assert (here.label, there.label) == (f"url={live.url}", f"url={other.base_url}")
+    assert dict(there.summary.errors) == {"bad_reply": len(QUESTIONS)}
+    assert here.rows[0].figures["recall"] == 1
+
+
 async def test_interrupted_it_reports_what_there_is(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -242,6 +242,15 @@ class TestEval:
         assert only["rows"][0]["figures"]["recall"] == 1.0
         assert (tmp_path / "html").read_text().startswith("<!doctype html>")
 
+    def test_the_directory_is_opened_once_for_two_ways_of_asking(self, filled: str, tmp_path: Path) -> None:
+        questions = tmp_path / "questions.jsonl"
+        questions.write_text(json.dumps({"question": QUESTION, "document": "refunds.md"}))
+
+        result = run("eval", str(questions), "--compare", "mode=sparse", "--data-dir", filled)
+
+        assert result.exit_code == 0, result.output
+        assert "mode=sparse: 1 question to " in result.output
+
     def test_wrong_lines_are_one_message_and_exit_2(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:

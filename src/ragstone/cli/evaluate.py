@@ -1,6 +1,6 @@
 """`eval`: a user's own questions to a server, one configuration or two side by side, and the report of it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,9 +77,7 @@ async def run_evaluation(settings: Settings, wanted: Evaluation) -> bool:
     questions = _questions(wanted.questions)
     earlier = _earlier(wanted.change)
     async with AsyncExitStack() as opened:
-        sides = [await opened.enter_async_context(_side(settings, wanted, questions, None))]
-        if wanted.change is not None and earlier is None:
-            sides.append(await opened.enter_async_context(_side(settings, wanted, questions, wanted.change)))
+        sides = await _sides(opened, settings, wanted, questions)
         if len({side.label for side in sides}) < len(sides):
             raise WrongUsage(f"--compare changes nothing: both would be asked with {sides[0].label}")
         answers = Answers(len(sides))
@@ -128,23 +126,42 @@ class NamedSide:
         return Run(self.label, self.server, self.side.parameters, self.not_there, summary, tuple(rows))
 
 
-@asynccontextmanager
+async def _sides(
+    opened: AsyncExitStack, settings: Settings, wanted: Evaluation, questions: Sequence[Question]
+) -> list[NamedSide]:
+    """One, or two where something is asked in two ways; both through one client unless their servers differ."""
+    client = await opened.enter_async_context(_opened(settings, wanted.url, wanted.key_file))
+    expected = dict.fromkeys(name for question in questions for name in question.documents)
+    server = wanted.url or _address(settings)
+    sides = [await _side(client, server, wanted, wanted.parameters, expected)]
+    change = wanted.change
+    if change is None or change.report is not None:
+        return sides
+    if change.url is not None:
+        client = await opened.enter_async_context(_opened(settings, change.url, wanted.key_file))
+        server = change.url
+    return [
+        *sides,
+        await _side(client, server, wanted, {**wanted.parameters, **change.parameters}, expected),
+    ]
+
+
 async def _side(
-    settings: Settings, wanted: Evaluation, questions: Sequence[Question], change: Change | None
-) -> AsyncIterator[NamedSide]:
-    parameters = {**wanted.parameters, **(change.parameters if change else {})}
-    url = change.url if change and change.url else wanted.url
-    async with _opened(settings, url, wanted.key_file) as client:
-        server = EvaluatedServer(client, parameters["collection"])
-        await server.check()
-        expected = dict.fromkeys(name for question in questions for name in question.documents)
-        names = await server.named(expected)
-        yield NamedSide(
-            label=_label(wanted, parameters, url),
-            server=url or _address(settings),
-            side=Side(server.ask, parameters, names),
-            not_there=tuple(name for name in expected if name not in names),
-        )
+    client: ApiClient,
+    server: str,
+    wanted: Evaluation,
+    parameters: Mapping[str, Any],
+    expected: Collection[str],
+) -> NamedSide:
+    asked = EvaluatedServer(client, parameters["collection"])
+    await asked.check()
+    names = await asked.named(expected)
+    return NamedSide(
+        label=_label(wanted, parameters, server),
+        server=server,
+        side=Side(asked.ask, parameters, names),
+        not_there=tuple(name for name in expected if name not in names),
+    )
 
 
 @asynccontextmanager
@@ -176,14 +193,14 @@ def _address(settings: Settings) -> str:
     return owner.url if owner is not None and owner.url is not None else str(settings.data_dir)
 
 
-def _label(wanted: Evaluation, parameters: Mapping[str, Any], url: str | None) -> str:
+def _label(wanted: Evaluation, parameters: Mapping[str, Any], server: str) -> str:
     """What this side has that is compared."""
     change = wanted.change
     if change is None or change.report is not None:
         return THIS_RUN
     parts = [f"{name}={parameters.get(name, 'as configured')}" for name in change.parameters]
     if change.url is not None:
-        parts.append(f"url={url or 'of the data directory'}")
+        parts.append(f"url={server}")
     return ", ".join(parts)
 
 
