@@ -4,8 +4,6 @@ Answers are asked for through `POST /query`. The confidence behind an abstention
 distribution is measured on the same data directory in-process, after the server has let it go.
 """
 
-import re
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -17,14 +15,11 @@ from bench.inside import Inside
 from bench.load import Connection
 from bench.metrics import auroc, best_floor, mean, share
 from bench.report import Table
+from ragstone.evaluation.matching import holds, without_marks
 from ragstone.llms.extractive import select_sentences
 from ragstone.pipelines.evidence import ANSWER_FROM, NOTHING_BELOW
 
 COLLECTION = "squad2_a"
-
-_MARK = re.compile(r"\s*\[\d+\]")
-_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
-_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "–—’‘“”", " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class Reply:
     @property
     def words(self) -> int:
         """Without marks."""
-        return len(_MARK.sub("", self.text).split())
+        return len(without_marks(self.text).split())
 
 
 def load(qa_folder: Path, foreign: Sequence[str], *, most_questions: int | None) -> Groups:
@@ -88,16 +83,6 @@ def load(qa_folder: Path, foreign: Sequence[str], *, most_questions: int | None)
 def _unanswerable(texts: Sequence[str], filters: Sequence[dict[str, Any]] = ()) -> list[Asked]:
     pairs = zip_longest(texts, filters)
     return [Asked(text, (), place % 2 == 0, left_out) for place, (text, left_out) in enumerate(pairs)]
-
-
-def holds(answer: str, gold: Sequence[str]) -> bool:
-    """Whether one of the gold strings stands in the answer, as SQuAD compares: no case, articles, punctuation."""
-    shown = f" {_plain(answer)} "
-    return any(f" {_plain(text)} " in shown for text in gold if _plain(text))
-
-
-def _plain(text: str) -> str:
-    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 async def evaluate_replies(api: Api, groups: Groups) -> Table:

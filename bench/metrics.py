@@ -1,31 +1,25 @@
-"""Figures of merit: rankings, scores of two classes, spans of text, and the spread of repeated measurements."""
+"""Figures of merit: scores of two classes, spans of text, and those that a user's own evaluation has as well."""
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from ragstone.evaluation.metrics import mean, ndcg, percentile, recall, reciprocal_rank, share
 
-def ndcg(ranking: Sequence[str], grades: Mapping[str, int], *, k: int = 10) -> float:
-    """nDCG@k as trec_eval has it: gain = grade, discount = 1 / log2(rank + 1), over the best possible order."""
-    found = sum(grades.get(item, 0) / math.log2(rank + 1) for rank, item in enumerate(ranking[:k], start=1))
-    best = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:k]
-    ideal = sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, start=1))
-    return found / ideal if ideal else 0.0
-
-
-def recall(ranking: Sequence[str], grades: Mapping[str, int], *, k: int) -> float:
-    """Part of the relevant items (grade > 0) that stand among the first k."""
-    relevant = {item for item, grade in grades.items() if grade > 0}
-    return len(relevant.intersection(ranking[:k])) / len(relevant) if relevant else 0.0
-
-
-def reciprocal_rank(ranking: Sequence[str], grades: Mapping[str, int], *, k: int = 10) -> float:
-    """1 / rank of the first relevant item among the first k, else 0."""
-    ranks = (rank for rank, item in enumerate(ranking[:k], start=1) if grades.get(item, 0) > 0)
-    return 1 / next(ranks, math.inf)
+__all__ = [
+    "Overlap",
+    "auroc",
+    "best_floor",
+    "mean",
+    "ndcg",
+    "percentile",
+    "recall",
+    "reciprocal_rank",
+    "share",
+    "token_overlap",
+]
 
 
 def auroc(positives: Collection[float], negatives: Collection[float]) -> float:
@@ -36,23 +30,6 @@ def auroc(positives: Collection[float], negatives: Collection[float]) -> float:
     below = np.searchsorted(low, high, side="left")
     not_above = np.searchsorted(low, high, side="right")
     return float((below + not_above).sum() / 2 / (len(high) * len(low)))
-
-
-def share(verdicts: Iterable[bool]) -> float:
-    """Part of the verdicts that is true; 0 where there are none."""
-    counted = list(verdicts)
-    return sum(counted) / len(counted) if counted else 0.0
-
-
-def mean(values: Iterable[float]) -> float:
-    """Arithmetic mean; 0 where there are none."""
-    counted = list(values)
-    return math.fsum(counted) / len(counted) if counted else 0.0
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Linear between neighbours; NaN where there are no values."""
-    return float(np.percentile(values, percent)) if len(values) else math.nan
 
 
 @dataclass(frozen=True, slots=True)

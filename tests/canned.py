@@ -28,11 +28,12 @@ class CannedServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
+        lengths = (
             int(line.split(b":")[1])
             for line in head.lower().split(b"\r\n")
             if line.startswith(b"content-length")
         )
+        length = next(lengths, 0)
         self.requests.append(head + await reader.readexactly(length))
         try:
             for part in self._parts:

@@ -23,7 +23,7 @@ from ragstone.config.settings import Settings, setting_names
 from ragstone.core import errors
 from ragstone.pipelines.evidence import ANSWER_FROM, NOTHING_BELOW
 from ragstone.pipelines.fusion import ALPHA
-from ragstone.pipelines.ranking import HEAD
+from ragstone.pipelines.ranking import HEAD, MIXTURE
 from ragstone.pipelines.support import SUPPORTED_FROM
 from tests.docs.pages import DOCS, PAGES, README, ROOT, OpenTags, anchors, fences, headings, links, read
 
@@ -127,13 +127,17 @@ class TestCommandLine:
         assert shown == set(group.commands)
 
 
+def short(weight: float) -> str:
+    """`.4` for 0.4."""
+    return f"{weight:g}".removeprefix("0")
+
+
 class TestNumbers:
     @pytest.mark.parametrize(
         ("page", "number"),
         [
             ("guide/citations.html", f"at least {SUPPORTED_FROM:.2f}"),
             ("quality.md", f"a support of {SUPPORTED_FROM:.2f}"),
-            ("quality.md", f"The weight of the dense leg, {ALPHA:.2f},"),
             ("architecture.md", f"{ALPHA:.2f} times the cosine plus {1 - ALPHA:.2f} times"),
             ("decisions/0006-scores-are-fused-not-ranks.md", f"α = {ALPHA:.2f}"),
             (EXTRACTIVE, f"Below .{NOTHING_BELOW * 100:.0f} "),
@@ -142,6 +146,12 @@ class TestNumbers:
                 "decisions/0004-our-own-chunker.md",
                 f"aims at {TARGET_TOKENS} word pieces and never exceeds the {MAX_TOKENS}",
             ),
+            (
+                "architecture.md",
+                f"S = g · ({short(MIXTURE.chunk)} · cos + {short(MIXTURE.sentence)} · M) + {short(MIXTURE.lexical)} · B"
+                f" + {short(MIXTURE.lexical_sentence)} · F + {short(MIXTURE.proximity)} · X,",
+            ),
+            ("architecture.md", f"S + {short(MIXTURE.feedback)} · g · R"),
             ("architecture.md", f"Each leg returns {HEAD} hits"),
             ("configuration.md", f"at most {Settings().request_timeout.total_seconds():g} seconds"),
         ],

@@ -65,7 +65,8 @@ def run_python(code: str, folder: Path, **environment: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["serve", "--help"], ["ask", "--help"], ["fake-llm", "--help"], []]
+    "arguments",
+    [["--help"], ["serve", "--help"], ["ask", "--help"], ["eval", "--help"], ["fake-llm", "--help"], []],
 )
 def test_help_loads_no_encoder_no_store_no_framework(tmp_path: Path, arguments: list[str]) -> None:
     shown = run_python(HELP.format(arguments=arguments), tmp_path)

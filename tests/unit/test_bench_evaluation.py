@@ -2,10 +2,10 @@
 
 import random
 
-from bench.answers import holds
 from bench.claims import change_name, change_number, negate
 from bench.corpus import make_documents
 from bench.passages import Located
+from ragstone.evaluation.matching import holds
 
 
 class TestGoldAnswers:

@@ -74,6 +74,7 @@ class TestBasics:
             "ingest",
             "ask",
             "search",
+            "eval",
             "doctor",
             "backup",
             "restore",
@@ -223,6 +224,52 @@ class TestOptions:
 
         asked = {"query": "x", "collection": "c", "top_k": 3, "provider": "p", "model": "m"}
         assert sent == [{**asked, "as_json": True, "show_sources": True}]
+
+
+class TestEval:
+    def test_it_asks_the_directory_and_writes_its_reports(self, filled: str, tmp_path: Path) -> None:
+        questions = tmp_path / "questions.jsonl"
+        questions.write_text(json.dumps({"question": QUESTION, "document": "refunds.md"}))
+        forms = [f"--{form}={tmp_path / form}" for form in ("json", "markdown", "html")]
+
+        result = run("eval", str(questions), "-k", "3", *forms, "--data-dir", filled)
+
+        assert result.exit_code == 0, result.output
+        assert "recall@3" in result.output
+        assert "0 of 1 questions have something to mend." in result.output
+        (only,) = json.loads((tmp_path / "json").read_bytes())["runs"]
+        assert only["parameters"] == {"collection": "default", "top_k": 3, "mode": "hybrid"}
+        assert only["rows"][0]["figures"]["recall"] == 1.0
+        assert (tmp_path / "html").read_text().startswith("<!doctype html>")
+
+    def test_the_directory_is_opened_once_for_two_ways_of_asking(self, filled: str, tmp_path: Path) -> None:
+        questions = tmp_path / "questions.jsonl"
+        questions.write_text(json.dumps({"question": QUESTION, "document": "refunds.md"}))
+
+        result = run("eval", str(questions), "--compare", "mode=sparse", "--data-dir", filled)
+
+        assert result.exit_code == 0, result.output
+        assert "mode=sparse: 1 question to " in result.output
+
+    def test_wrong_lines_are_one_message_and_exit_2(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        (tmp_path / "q").write_text("{}\n[]")
+
+        assert run_main(monkeypatch, "eval", str(tmp_path / "q")) == 2
+
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == f"ragstone: {tmp_path / 'q'}: 2 lines are wrong"
+        assert len(lines) == 3
+        assert not (tmp_path / "ragstone-data").exists()
+
+    @pytest.mark.parametrize(
+        "arguments", [["none.jsonl"], ["."], ["q", "--mode", "x"], ["q", "--concurrency", "0"]]
+    )
+    def test_what_cannot_be_is_refused_as_usage(self, tmp_path: Path, arguments: list[str]) -> None:
+        (tmp_path / "q").write_text('{"question": "a"}')
+
+        assert run("eval", *arguments).exit_code == 2
 
 
 class TestServerGone:

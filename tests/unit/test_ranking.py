@@ -9,19 +9,11 @@ from ragstone.core.models import Terms
 from ragstone.pipelines.features import pack_features
 from ragstone.pipelines.fusion import Candidate
 from ragstone.pipelines.question import Question
-from ragstone.pipelines.ranking import (
-    CHUNK,
-    FEEDBACK,
-    LEXICAL,
-    LEXICAL_SENTENCE,
-    PROXIMITY,
-    SENTENCE,
-    rank,
-)
+from ragstone.pipelines.ranking import MIXTURE, rank
 from tests.words import direction, question, tokens
 
 WEIGHTS = dict.fromkeys((tokens(word)[0] for word in ("refunds", "are", "paid", "late")), 2.0)
-ALL = CHUNK + SENTENCE + FEEDBACK + LEXICAL + LEXICAL_SENTENCE + PROXIMITY
+ALL = MIXTURE.most(1.0)
 
 
 def words(text: str) -> Terms:
@@ -118,8 +110,16 @@ class TestScore:
         (found,) = scores(asked("refunds paid late"), ("Refunds are paid.", "Late is late."))
 
         terms = found.terms
-        total = CHUNK * 0.5 + SENTENCE * terms["dense_sentence"] + FEEDBACK * terms["feedback"]
-        total += LEXICAL + LEXICAL_SENTENCE * terms["sparse_sentence"] + PROXIMITY * terms["proximity"]
+        total = (
+            MIXTURE.chunk * 0.5
+            + MIXTURE.sentence * terms["dense_sentence"]
+            + MIXTURE.feedback * terms["feedback"]
+        )
+        total += (
+            MIXTURE.lexical
+            + MIXTURE.lexical_sentence * terms["sparse_sentence"]
+            + MIXTURE.proximity * terms["proximity"]
+        )
         assert found.score == pytest.approx(total / ALL)
 
     def test_a_script_that_the_encoder_cannot_read_leaves_the_words(self) -> None:
@@ -147,7 +147,7 @@ class TestScore:
 
         first, second = rank(asked("refunds"), WEIGHTS, candidates, features)
 
-        assert first.score - second.score == pytest.approx((CHUNK + SENTENCE) * 0.8 / ALL)
+        assert first.score - second.score == pytest.approx((MIXTURE.chunk + MIXTURE.sentence) * 0.8 / ALL)
         assert "dense_sentence" not in first.terms
 
     def test_equal_scores_are_ordered_by_id(self) -> None:

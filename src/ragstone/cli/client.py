@@ -68,11 +68,18 @@ async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
     elif owner.url is None:
         raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
     else:
-        timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
-        async with httpx2.AsyncClient(
-            base_url=owner.url, timeout=timeout_s, trust_env=False, headers=_key_headers(settings)
-        ) as http:
-            yield ApiClient(http)
+        async with client_of(owner.url, find_local_key(settings.data_dir), settings) as client:
+            yield client
+
+
+@asynccontextmanager
+async def client_of(url: str, key: str | None, settings: Settings) -> AsyncIterator[ApiClient]:
+    """Talk to the server at this address."""
+    timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
+    async with httpx2.AsyncClient(
+        base_url=url, timeout=timeout_s, trust_env=False, headers=_key_headers(key)
+    ) as http:
+        yield ApiClient(http)
 
 
 @asynccontextmanager
@@ -84,14 +91,15 @@ async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
     async with build_container(settings) as container:
         transport = StreamingASGITransport(create_app(settings, container))
         async with httpx2.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1", headers=_key_headers(settings)
+            transport=transport,
+            base_url="http://127.0.0.1",
+            headers=_key_headers(find_local_key(settings.data_dir)),
         ) as http:
             yield ApiClient(http)
 
 
-def _key_headers(settings: Settings) -> dict[str, str]:
-    """With the key of the data directory; a server without keys does not look at it."""
-    key = find_local_key(settings.data_dir)
+def _key_headers(key: str | None) -> dict[str, str]:
+    """A server without keys does not look at it."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
@@ -100,19 +108,27 @@ def _content_of(response: httpx2.Response) -> dict[str, Any]:
         body: dict[str, Any] = response.json()
     except ValueError as error:  # of something between the server and us
         raise ServerSilent(f"{response.url} answers {response.status_code} with what is no JSON") from error
-    if response.is_error and "error" in body:
+    if response.is_error and isinstance(body, dict) and "error" in body:
         raise _refusal(response, body["error"])
     return body
 
 
-def _refusal(response: httpx2.Response, error: dict[str, Any]) -> Refused:
-    wait = response.headers.get("retry-after")
-    return Refused(
-        error["code"],
-        error["message"],
-        status=response.status_code,
-        retry_after_s=None if wait is None else float(wait),
-    )
+def _refusal(response: httpx2.Response, error: Any) -> Refused | ServerSilent:
+    try:
+        code, message = error["code"], error["message"]
+    except (KeyError, TypeError):  # of something between the server and us
+        return ServerSilent(
+            f"{response.url} answers {response.status_code} with an error that is not Ragstone's"
+        )
+    return Refused(code, message, status=response.status_code, retry_after_s=_retry_after_s(response))
+
+
+def _retry_after_s(response: httpx2.Response) -> float | None:
+    """None also for a date, which the API does not send."""
+    try:
+        return float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,7 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the API's reply as i
 
 
 def main() -> None:
-    """Run a command; a failure we know is one sentence and exit 1, not a trace."""
+    """Run a command; a failure we know is one sentence and exit 1 (2 for wrong input), not a trace."""
     from ragstone.cli.failure import CommandFailed
     from ragstone.core.errors import RagstoneError
 
@@ -39,7 +39,7 @@ def main() -> None:
         app()
     except (RagstoneError, CommandFailed) as error:
         typer.secho(f"ragstone: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_status if isinstance(error, CommandFailed) else 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -143,6 +143,62 @@ def search(
 
     body = _given(query=query, collection=collection, top_k=top_k)
     _run(run_search(_settings(data_dir=data_dir), body, as_json=as_json))
+
+
+@app.command(name="eval")
+def evaluate(
+    questions: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines: questions and what is expected.")
+    ],
+    collection: CollectionOption = None,
+    top_k: TopK = None,
+    mode: Annotated[
+        Literal["hybrid", "dense", "sparse"], typer.Option(help="How passages are found.")
+    ] = "hybrid",
+    provider: Annotated[str | None, typer.Option(help="Who answers, if not as configured.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the configured models answers.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Ask a second time with another mode, top_k, collection, provider, model or url, or compare with an "
+            "earlier report=FILE; may be given several times.",
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Server to ask, if not the data directory's.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, exists=True, help="File with the API key for that server.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=64, help="Questions at a time; times mean most with 1.")
+    ] = 1,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all of it here, for programs and later comparisons.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots and all questions here.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask your own questions and measure ranking, citations, answers and time, of one configuration or of two."""
+    from ragstone.cli.evaluate import Evaluation, Forms, run_evaluation
+    from ragstone.cli.evaluation_options import checked_url, read_change
+
+    wanted = Evaluation(
+        questions=questions,
+        parameters={
+            "collection": collection or "default",
+            "top_k": top_k or 5,
+            "mode": mode,
+            **_given(provider=provider, model=model),
+        },
+        change=read_change(compare or []),
+        forms=Forms(json_file, markdown, html),
+        url=None if url is None else checked_url(url),
+        key_file=key_file,
+        concurrency=concurrency,
+    )
+    answered = _run(run_evaluation(_settings(data_dir=data_dir), wanted))
+    raise typer.Exit(0 if answered else 1)
 
 
 @app.command()

@@ -1,10 +1,11 @@
-"""How far an ingest is: a bar in a terminal, a line now and then elsewhere."""
+"""How far a command is: a bar in a terminal; of an ingest a line now and then elsewhere."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
@@ -72,6 +73,52 @@ async def shown_progress(
         yield
     finally:
         printing.cancel()
+
+
+@dataclass(slots=True)
+class Count:
+    """Questions of an evaluation, as they are answered."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    started_at: float = field(default_factory=time.monotonic)
+
+    def add(self, *, failed: bool) -> None:
+        """One more is done."""
+        self.done += 1
+        self.failed += failed
+
+    def words(self) -> str:
+        """Counts, and the time that is left at the pace so far."""
+        parts = [f"{self.done:,} of {self.total:,} questions"]
+        parts += [f"{self.failed:,} failed"] if self.failed else []
+        if self.done:
+            left_s = (time.monotonic() - self.started_at) / self.done * (self.total - self.done)
+            parts.append(f"{timedelta(seconds=round(left_s))} left")
+        return ", ".join(parts)
+
+
+@contextmanager
+def shown_count(console: Console, count: Count) -> Iterator[None]:
+    """Show it while the block runs, in a terminal only."""
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield
+        return
+    with Live(
+        get_renderable=lambda: _count_bar(count),
+        console=console,
+        refresh_per_second=REFRESHES_PER_S,
+        transient=True,
+    ):
+        yield
+
+
+def _count_bar(count: Count) -> RenderableType:
+    lines = Table.grid(expand=True)
+    lines.add_row(ProgressBar(total=max(count.total, 1), completed=count.done))
+    lines.add_row(Text(count.words()))
+    return lines
 
 
 def _bar(tally: Tally, pace: Pace) -> RenderableType:

@@ -26,7 +26,28 @@ from ragstone.pipelines.question import Question
 HEAD = 50
 """Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place."""
 
-CHUNK, SENTENCE, LEXICAL, LEXICAL_SENTENCE, PROXIMITY, FEEDBACK = 0.4, 0.6, 0.35, 0.25, 0.15, 0.2
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How much each term counts: the chunk's and its best sentence's cosine, the chunk's and its best sentence's BM25,
+    proximity, feedback."""
+
+    chunk: float = 0.4
+    sentence: float = 0.6
+    lexical: float = 0.35
+    lexical_sentence: float = 0.25
+    proximity: float = 0.15
+    feedback: float = 0.2
+
+    def most(self, legibility: float) -> float:
+        """The largest score."""
+        meaning = legibility * (self.chunk + self.sentence + self.feedback)
+        return meaning + self.lexical + self.lexical_sentence + self.proximity
+
+
+MIXTURE = Mixture()
+"""Chosen on three public sets, and flat around it (docs/quality.md)."""
+
 _MODELS = 3  # best chunks that feedback takes its direction from
 _SHARPNESS = 10.0  # of their weights
 
@@ -41,59 +62,69 @@ def rank(
     weights: Mapping[int, float],
     candidates: Sequence[Candidate],
     features: Mapping[str, str],
+    mixture: Mixture = MIXTURE,
 ) -> list[Candidate]:
-    """All candidates, best first, ties by id. `weights` are those of the question's terms. Those that have `features` (id → what `pack_features` made) are the
-    head, the others follow them, by cosine and BM25 alone."""
+    """All candidates, best first, ties by id. `weights` are those of the question's terms. Those that have `features`
+    (id → what `pack_features` made) are the head, the others follow them, by cosine and BM25 alone."""
     head = [candidate for candidate in candidates if candidate.id in features]
     tail = [candidate for candidate in candidates if candidate.id not in features]
-    g = question.legibility if question.vector is not None else 0.0
-    most = g * (CHUNK + SENTENCE + FEEDBACK) + LEXICAL + LEXICAL_SENTENCE + PROXIMITY
     best = max((candidate.sparse or 0.0 for candidate in candidates), default=0.0)
-    ranked = in_order(_scored(question, weights, g, most, best, head, features))
+    scorer = _Scorer(question, weights, mixture, best)
+    ranked = in_order(scorer.score(head, features)) if head else []
     last = ranked[-1].score if ranked else 1.0
-    return ranked + in_order([_by_legs(candidate, g, most, best, last) for candidate in tail])
+    return ranked + in_order([scorer.by_legs(candidate, last) for candidate in tail])
 
 
-def _by_legs(candidate: Candidate, g: float, most: float, best: float, last: float) -> Candidate:
-    lexical = (candidate.sparse or 0.0) / best if best > 0 else 0.0
-    score = (g * (CHUNK + SENTENCE) * max(0.0, candidate.dense or 0.0) + LEXICAL * lexical) / most
-    return Candidate(candidate.id, min(score, last), candidate.dense, candidate.sparse, {"legibility": g})
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """`best` is the largest BM25 score of the question."""
 
+    question: Question
+    weights: Mapping[int, float]
+    mixture: Mixture
+    best: float
 
-def _scored(
-    question: Question,
-    weights: Mapping[int, float],
-    g: float,
-    most: float,
-    best: float,
-    head: Sequence[Candidate],
-    features: Mapping[str, str],
-) -> list[Candidate]:
-    if not head:
-        return []
-    found = Features.unpack([features[candidate.id] for candidate in head])
-    matches = _Matches.of(question, weights, found)
-    dense = np.array([candidate.dense or 0.0 for candidate in head])
-    sparse = np.array([candidate.sparse or 0.0 for candidate in head])
-    lexical_sentence = _to_largest(matches.best_sentences())
-    proximity = matches.proximity()
-    total = LEXICAL * (sparse / best if best > 0 else sparse) + LEXICAL_SENTENCE * lexical_sentence
-    total += PROXIMITY * proximity
-    terms = {"sparse_sentence": lexical_sentence, "proximity": proximity, "legibility": np.full(len(head), g)}
-    if question.vector is not None and found.has_vectors:
-        halves = found.halves()
-        sentence = _most_of_chunks(found, found.cosines(halves, question.vector))
-        total += g * (CHUNK * dense + SENTENCE * sentence)
-        feedback = _feedback(found, halves, total)
-        total += FEEDBACK * g * feedback
-        terms |= {"dense_sentence": sentence, "feedback": feedback}
-    else:
-        total += g * (CHUNK + SENTENCE) * dense
-    names, columns = list(terms), np.array(list(terms.values())).T.tolist()
-    return [
-        Candidate(id_, max(0.0, score / most), cosine, weight, dict(zip(names, row, strict=True)))
-        for (id_, _, cosine, weight, _), score, row in zip(head, total.tolist(), columns, strict=True)
-    ]
+    @property
+    def legibility(self) -> float:
+        """0 without a vector."""
+        return 0.0 if self.question.vector is None else self.question.legibility
+
+    def by_legs(self, candidate: Candidate, most: float) -> Candidate:
+        """The score of one that is not looked at closely, `most` at most."""
+        g, mixture = self.legibility, self.mixture
+        meaning = g * (mixture.chunk + mixture.sentence) * max(0.0, candidate.dense or 0.0)
+        score = (meaning + mixture.lexical * self._of_best(candidate.sparse or 0.0)) / mixture.most(g)
+        return Candidate(candidate.id, min(score, most), candidate.dense, candidate.sparse, {"legibility": g})
+
+    def score(self, head: Sequence[Candidate], features: Mapping[str, str]) -> list[Candidate]:
+        """All of them, in full."""
+        g, mixture = self.legibility, self.mixture
+        found = Features.unpack([features[candidate.id] for candidate in head])
+        matches = _Matches.of(self.question, self.weights, found)
+        dense = np.array([candidate.dense or 0.0 for candidate in head])
+        sparse = np.array([self._of_best(candidate.sparse or 0.0) for candidate in head])
+        lexical_sentence, proximity = _to_largest(matches.best_sentences()), matches.proximity()
+        total = mixture.lexical * sparse + mixture.lexical_sentence * lexical_sentence
+        total += mixture.proximity * proximity
+        terms = {"sparse_sentence": lexical_sentence, "proximity": proximity}
+        if self.question.vector is not None and found.has_vectors:
+            halves = found.halves()
+            sentence = _most_of_chunks(found, found.cosines(halves, self.question.vector))
+            total += g * (mixture.chunk * dense + mixture.sentence * sentence)
+            feedback = _feedback(found, halves, total)
+            total += g * mixture.feedback * feedback
+            terms |= {"dense_sentence": sentence, "feedback": feedback}
+        else:
+            total += g * (mixture.chunk + mixture.sentence) * dense
+        scores = np.maximum(total, 0.0) / mixture.most(g)
+        names, columns = list(terms), np.array(list(terms.values())).T.tolist()
+        return [
+            Candidate(id_, score, cosine, weight, {**dict(zip(names, row, strict=True)), "legibility": g})
+            for (id_, _, cosine, weight, _), score, row in zip(head, scores.tolist(), columns, strict=True)
+        ]
+
+    def _of_best(self, weight: float) -> float:
+        return weight / self.best if self.best > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
 from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import document_version, source_of
 from ragstone.pipelines.question import Question, term_weights
-from ragstone.pipelines.ranking import HEAD, rank
+from ragstone.pipelines.ranking import HEAD, MIXTURE, Mixture, rank
 from ragstone.pipelines.selection import Selection
 
 POOL_FACTOR = 4
@@ -58,6 +58,7 @@ class Index:
     store: VectorStore
     manifest: Manifest
     ranking: Ranking = "full"
+    mixture: Mixture = MIXTURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ async def _pool(
         asyncio.shield(weighing),
     )
     candidates = candidates or fuse(dense, sparse)
-    return _Pool(rank(question, weights, candidates, features), features, is_exhausted)
+    return _Pool(rank(question, weights, candidates, features, index.mixture), features, is_exhausted)
 
 
 async def _complete(
