@@ -14,8 +14,9 @@ from ragstone.core.models import Scope, Source
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.evidence import Evidence, gather_evidence
+from ragstone.pipelines.ranking import MIXTURE, Mixture
 from ragstone.pipelines.retrieval import RetrievalParts, Retrieved, retrieve_documents
-from ragstone.pipelines.searching import Index, Search
+from ragstone.pipelines.searching import Index, Ranking, Search
 
 TOP_K = 5
 
@@ -41,15 +42,22 @@ class Inside:
         encoder = self.adapters.sparse_encoder
         return gather_evidence(encoder, retrieved.weights, retrieved.question, retrieved.sources)
 
-    async def _retrieve(self, search: Search) -> Retrieved:
-        return await retrieve_documents(
-            self._parts, search, deadline=Deadline.after(60), stopwatch=Stopwatch()
-        )
+    async def ranked(
+        self, question: str, collection: str, top_k: int, ranking: Ranking, mixture: Mixture
+    ) -> Sequence[Source]:
+        """Sources as another ranking has them."""
+        search = Search(Scope(collection=collection), question, top_k)
+        return (await self._retrieve(search, ranking, mixture)).sources
 
-    @property
-    def _parts(self) -> RetrievalParts:
+    async def _retrieve(
+        self, search: Search, ranking: Ranking = "full", mixture: Mixture = MIXTURE
+    ) -> Retrieved:
+        parts = self._parts(ranking, mixture)
+        return await retrieve_documents(parts, search, deadline=Deadline.after(60), stopwatch=Stopwatch())
+
+    def _parts(self, ranking: Ranking, mixture: Mixture) -> RetrievalParts:
         adapters = self.adapters
-        index = Index(adapters.store, adapters.manifest)
+        index = Index(adapters.store, adapters.manifest, ranking, mixture)
         embedding, searching = Dependency("embedding"), Dependency("search")
         return RetrievalParts(adapters.embedder, adapters.sparse_encoder, index, embedding, searching)
 

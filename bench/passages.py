@@ -11,7 +11,19 @@ from bench.load import Connection
 from bench.metrics import Overlap, mean, token_overlap
 from bench.report import Table
 
-TOP_K = 5
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is asked for: so many hits, each with chunks around it."""
+
+    top_k: int
+    around: int = 0
+
+    def __str__(self) -> str:
+        return f"top {self.top_k}" + (f" with {self.around} around each" if self.around else "")
+
+
+SHAPES = (Shape(5), Shape(2, 1), Shape(10), Shape(5, 1))
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 Span = tuple[int, int]
 
@@ -76,15 +88,19 @@ def collection_of(corpus: str) -> str:
 async def evaluate(api: Api, found: SpanSet, *, most_questions: int | None) -> Table:
     """Upload, ask, and weigh the chunks that came back."""
     rows: list[list[object]] = []
-    overlaps: list[Overlap] = []
+    shaped: dict[Shape, list[Overlap]] = {shape: [] for shape in SHAPES}
     for corpus, text in found.corpora.items():
         (document_id,) = await api.upload(collection_of(corpus), [TextDocument(corpus, corpus, text)])
         await api.wait_ready(collection_of(corpus))
         questions = [question for question in found.questions if question.corpus == corpus][:most_questions]
-        weighed, lost = await _weigh(api, corpus, questions, await api.text(document_id))
-        overlaps += weighed
-        rows.append(_row(corpus, len(questions), weighed, lost))
-    rows.append(_row("all questions", len(overlaps), overlaps, sum(int(str(row[-1])) for row in rows)))
+        extracted = await api.text(document_id)
+        for shape, overlaps in shaped.items():
+            weighed, lost = await _weigh(api, corpus, questions, extracted, shape)
+            overlaps += weighed
+            if shape == SHAPES[0]:
+                rows.append(_row(corpus, len(questions), weighed, lost))
+    all_lost = sum(int(str(row[-1])) for row in rows)
+    rows += [_row(f"all, {shape}", len(overlaps), overlaps, all_lost) for shape, overlaps in shaped.items()]
     columns = (
         "corpus",
         "questions",
@@ -93,11 +109,11 @@ async def evaluate(api: Api, found: SpanSet, *, most_questions: int | None) -> T
         "token IoU",
         "gold spans not found again",
     )
-    return Table(f"Passages: top {TOP_K} chunks against gold spans", columns, rows)
+    return Table(f"Passages against gold spans, {SHAPES[0]}", columns, rows)
 
 
 async def _weigh(
-    api: Api, corpus: str, questions: Sequence[SpanQuestion], extracted: str
+    api: Api, corpus: str, questions: Sequence[SpanQuestion], extracted: str, shape: Shape
 ) -> tuple[list[Overlap], int]:
     located = Located.of(extracted)
     tokens = [match.span() for match in _TOKEN.finditer(extracted)]
@@ -110,8 +126,9 @@ async def _weigh(
         body = {
             "query": question.text,
             "collection": collection_of(corpus),
-            "top_k": TOP_K,
+            "top_k": shape.top_k,
             "include_text": False,
+            "context_window": shape.around,
         }
         results = (await connection.call("POST", "/search", body))["results"]
         retrieved = [(result["start"], result["end"]) for result in results]

@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bench import answers, claims, passages, retrieval
+from bench import ablation, answers, claims, own_questions, passages, retrieval
 from bench.api import Api, api_of
 from bench.inside import open_inside
 from bench.load import run_on_uvloop
@@ -42,6 +43,14 @@ class Data:
         questions = answers.load(qa_folder, sorted(foreign), most_questions=most) if has_questions else None
         return cls(folder, sets, spans, questions)
 
+    def own_questions(self, most: int | None) -> dict[str, list[dict[str, Any]]]:
+        """By collection, as `ragstone eval` takes them."""
+        rows = {name: own_questions.of_set(found, most) for name, found in self.sets.items()}
+        asked = self.folder / "qa" / answers.COLLECTION / "questions.jsonl"
+        if asked.exists() and answers.COLLECTION in rows:
+            rows[answers.COLLECTION] = own_questions.of_answers(asked, most)
+        return rows
+
 
 async def evaluate(data: Data, folder: Path, report: Report, *, most: int | None, precision: str) -> None:
     """Through the API of a server on `folder`, then in-process on what it left there."""
@@ -56,6 +65,9 @@ async def evaluate(data: Data, folder: Path, report: Report, *, most: int | None
             report.add(await passages.evaluate(api, data.spans, most_questions=most))
         if data.questions is not None:
             report.add(await answers.evaluate_replies(api, data.questions))
+        with tempfile.TemporaryDirectory(prefix="ragstone-questions-") as asked:
+            url = f"http://127.0.0.1:{server.port}"
+            print(await own_questions.evaluate(url, data.own_questions(most), Path(asked)))
     await _evaluate_inside(data, folder, sources, report, most=most, precision=precision)
 
 
@@ -77,6 +89,7 @@ async def _evaluate_inside(
     precision: str,
 ) -> None:
     async with open_inside(folder, precision=precision) as inside:
+        report.add(await ablation.evaluate(inside, data.sets, sources, most_questions=most))
         if data.questions is not None:
             for table in await answers.evaluate_gate(inside, data.questions):
                 report.add(table)
