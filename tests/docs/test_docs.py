@@ -138,7 +138,7 @@ class TestNumbers:
         [
             ("guide/citations.html", f"at least {SUPPORTED_FROM:.2f}"),
             ("quality.md", f"a support of {SUPPORTED_FROM:.2f}"),
-            ("architecture.md", f"{ALPHA:.2f} times the cosine plus {1 - ALPHA:.2f} times"),
+            ("architecture.md", f"{ALPHA:.2f} times `g` times the cosine plus {1 - ALPHA:.2f} times"),
             ("decisions/0006-scores-are-fused-not-ranks.md", f"α = {ALPHA:.2f}"),
             (EXTRACTIVE, f"Below .{NOTHING_BELOW * 100:.0f} "),
             (EXTRACTIVE, f"below .{ANSWER_FROM * 100:.0f} "),

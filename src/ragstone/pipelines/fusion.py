@@ -1,4 +1,5 @@
-"""Score fusion of the two legs: α · max(0, cosine) + (1 - α) · BM25 / max(BM25 of this query).
+"""Score fusion of the two legs: α · g · max(0, cosine) + (1 - α) · BM25 / max(BM25 of this query), where g is how far the
+encoder reads the question's script.
 
 Scores, not ranks, are fused, so that a weak leg cannot ruin a strong one (docs/decisions/0006).
 """
@@ -23,7 +24,9 @@ class Candidate(NamedTuple):
     """Further scores that `score` is made of."""
 
 
-def fuse(dense: Sequence[ScoredId], sparse: Sequence[ScoredId], *, alpha: float = ALPHA) -> list[Candidate]:
+def fuse(
+    dense: Sequence[ScoredId], sparse: Sequence[ScoredId], *, alpha: float = ALPHA, legibility: float = 1.0
+) -> list[Candidate]:
     """Both legs' true scores to candidates, best first, ties by id. A point without a dense score is counted 0."""
     cosines = {hit.id: hit.score for hit in dense}
     weights = {hit.id: hit.score for hit in sparse}
@@ -31,7 +34,7 @@ def fuse(dense: Sequence[ScoredId], sparse: Sequence[ScoredId], *, alpha: float 
     candidates = [
         Candidate(
             id=point_id,
-            score=alpha * max(0.0, cosines.get(point_id, 0.0))
+            score=alpha * legibility * max(0.0, cosines.get(point_id, 0.0))
             + (1 - alpha) * (weights.get(point_id, 0.0) / top if top > 0 else 0.0),
             dense=cosines.get(point_id, 0.0),
             sparse=weights.get(point_id, 0.0),

@@ -24,7 +24,8 @@ from ragstone.pipelines.fusion import Candidate, in_order
 from ragstone.pipelines.question import Question
 
 HEAD = 50
-"""Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place."""
+"""Hits that are looked at closely, the best by both legs' scores among the first so many of each, however many are asked
+for: what follows them keeps its place. More of them change nothing that can be measured."""
 
 
 @dataclass(frozen=True, slots=True)

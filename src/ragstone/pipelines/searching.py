@@ -137,16 +137,16 @@ async def _pool(
         )
         is_exhausted = len(dense) < limit and len(sparse) < limit
         candidates = []
+    first = {hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])}
+    if not candidates:
+        legs = await _complete(store, search, question, vector, dense, sparse)
+        candidates = fuse(*legs, legibility=question.legibility)
     if not is_ranked:
-        candidates = candidates or fuse(*await _complete(store, search, question, vector, dense, sparse))
         return _Pool(candidates, {}, is_exhausted)
-    head = sorted({hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])})
-    (dense, sparse), features, weights = await asyncio.gather(
-        _complete(store, search, question, vector, dense, sparse),
-        store.read_features(search.scope, head),
-        asyncio.shield(weighing),
+    head = [candidate.id for candidate in candidates if candidate.id in first][:HEAD]
+    features, weights = await asyncio.gather(
+        store.read_features(search.scope, head), asyncio.shield(weighing)
     )
-    candidates = candidates or fuse(dense, sparse)
     return _Pool(rank(question, weights, candidates, features, index.mixture), features, is_exhausted)
 
 
