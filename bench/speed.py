@@ -16,6 +16,7 @@ from bench import (
     outage,
     overload,
     parsing,
+    ranking,
     serving,
     sizes,
     starting,
@@ -32,6 +33,7 @@ EXPERIMENTS = (
     "parsing",
     "bombs",
     "middleware",
+    "ranking",
     "ingest",
     "load",
     "busy",
@@ -72,6 +74,8 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
         report.add(figures.table("Documents that grow without end", await bombs.measure()))
     if "middleware" in only:
         report.add(figures.table("Cost of the middleware", await middleware.measure()))
+    if "ranking" in only:
+        report.add(figures.table("Second stage of the ranking", await ranking.measure()))
     if {"ingest", "load", "busy"}.intersection(only):
         await _serve(report, plan, only)
     if "sizes" in only:

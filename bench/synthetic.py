@@ -59,8 +59,9 @@ class Paragraph:
     sparse: SparseVector
 
 
-async def build(folder: Path, *, count: int, chunks_each: int) -> None:
-    """`count` documents of `chunks_each` points in the default collection of a new data directory."""
+async def build(folder: Path, *, count: int, chunks_each: int, with_vectors: bool = True) -> None:
+    """`count` documents of `chunks_each` points in the default collection of a new data directory, the sentences with
+    vectors or without."""
     async with open_inside(folder) as inside:
         adapters = inside.adapters
         texts = islice(make_paragraphs(), min(PARAGRAPHS, count * chunks_each))
@@ -71,7 +72,7 @@ async def build(folder: Path, *, count: int, chunks_each: int) -> None:
         for number in range(count):
             first = number * chunks_each
             chosen = [paragraphs[(first + index) % len(paragraphs)] for index in range(chunks_each)]
-            points += _points(number, chosen, random, adapters)
+            points += _points(number, chosen, random, adapters, with_vectors=with_vectors)
             rows.append(_rows(number, chosen, adapters))
             while len(points) >= BATCH:
                 await adapters.store.upsert(SCOPE, points[:BATCH])
@@ -96,7 +97,12 @@ def _title(number: int) -> str:
 
 
 def _points(
-    number: int, paragraphs: Sequence[Paragraph], random: np.random.Generator, adapters: Adapters
+    number: int,
+    paragraphs: Sequence[Paragraph],
+    random: np.random.Generator,
+    adapters: Adapters,
+    *,
+    with_vectors: bool,
 ) -> Iterator[Point]:
     task, start = _task(number), 0
     for index, paragraph in enumerate(paragraphs):
@@ -104,7 +110,8 @@ def _points(
         chunk = Chunk(
             index, start, start + len(paragraph.text), paragraph.text, _title(number), sentences=sentences
         )
-        vectors = _unit_rows(random, len(sentences), adapters.embedder.dimension)
+        rows = len(sentences) if with_vectors else 0
+        vectors = _unit_rows(random, rows, adapters.embedder.dimension)
         lengths = [end - begin for begin, end in sentences]
         yield Point(
             id=point_id(task.document_id, task.version, index),

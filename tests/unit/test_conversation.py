@@ -25,6 +25,35 @@ class TestRule:
     def test_a_question_that_stands_alone_is_left_as_it_is(self, question: str) -> None:
         assert rewrite_by_rule(question, HISTORY) == question
 
+    @pytest.mark.parametrize(
+        ("question", "language"),
+        [
+            ("Wie lange dauert das Einrichten dafür normalerweise?", "de"),
+            ("Und was kostet der Versand ins Ausland?", "de"),
+            ("Combien de temps faut-il pour qu'elle arrive ?", "fr"),
+            ("¿Cuánto tiempo tarda ella en llegar?", "es"),
+            ("E quanto costa la spedizione veloce all'estero?", "it"),
+            ("Quanto tempo ele demora para chegar aqui?", "pt"),
+            ("Hoeveel kost de verzending daarvan naar het buitenland?", "nl"),
+            ("Сколько времени он идёт до города?", "ru"),
+            ("它需要多长时间才能送到国外的客户手中？", ""),
+        ],
+    )
+    def test_it_knows_other_languages(self, question: str, language: str) -> None:
+        assert rewrite_by_rule(question, HISTORY, language) == f"How are parcels sent? {question}"
+
+    @pytest.mark.parametrize(
+        ("question", "language"),
+        [
+            ("Was kostet das Paket in die Schweiz?", "de"),
+            ("Quel est le prix de la livraison à l'étranger ?", "fr"),
+            ("¿Qué es una tarjeta de regalo?", "es"),
+            ("Qual è il prezzo della spedizione?", "it"),
+        ],
+    )
+    def test_articles_and_verbs_do_not_refer_back(self, question: str, language: str) -> None:
+        assert rewrite_by_rule(question, HISTORY, language) == question
+
     def test_without_a_question_before_there_is_nothing_to_add(self) -> None:
         assert rewrite_by_rule("Why?", (Turn("assistant", "Hello."),)) == "Why?"
         assert rewrite_by_rule("Why?", ()) == "Why?"

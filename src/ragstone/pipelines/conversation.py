@@ -27,11 +27,38 @@ INSTRUCTIONS = """You rewrite the last question of a conversation as one stand-a
 without the conversation: names instead of pronouns, and what is left out filled in. Keep its language. If it stands \
 alone already, repeat it unchanged. Do not answer it. Write the question on one line and nothing else."""
 
-_REFERS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|one|ones|there|then|same|else|instead)\b"
-    r"|^\W*(?:and|but|or|so|what about|how about|why not)\b",
-    re.IGNORECASE,
+# By language: words that mean something said before, and words that go on from it at the beginning of a question.
+# Articles that are pronouns too (German "das", French "la") are left out: most questions have them.
+_WORDS_BACK = {
+    "en": (
+        "it its they them their this that these those he she his her him one ones there then same else instead",
+        "and but or so|what about|how about|why not",
+    ),
+    "de": (
+        "er es ihn ihm ihnen ihre ihren davon dazu dafür damit daran darauf darüber dabei darin dort dieser dieses diesem",
+        "und aber oder sonst also|wie ist es mit|was ist mit",
+    ),
+    "fr": ("il elle ils elles lui leur celui celle ceux celles cela ça y", "et mais ou alors|qu'en est-il"),
+    "es": ("él ella ellos ellas eso esto ese esa esos esas aquello allí", "y pero o entonces|qué tal"),
+    "it": ("esso essa essi esse lei loro quello quella questo questa ciò", "e ma o allora"),
+    "pt": ("ele ela eles elas isso isto aquilo dele dela", "e mas ou então"),
+    "nl": ("hij zij ze hem hun ervan daarvan daarmee daarvoor daarbij daar deze", "en maar of dus"),
+    "ru": ("он она оно они его её ее их ему ей им это этот эта эти там", "а и но или"),
+}
+_SCRIPTS_BACK = (
+    r"[它他她这那其]|[こそあ]れ|[こそあ]の|그것|이것|그럼|\b(?:هو|هي|هم|ذلك|هذا|هذه|यह|वह|उस|इस|उसका|इसका)\b"
 )
+
+
+def _back(meaning: str, going_on: str) -> re.Pattern[str]:
+    words, *phrases = going_on.split("|")
+    begins = "|".join((*words.split(), *phrases))
+    return re.compile(
+        rf"\b(?:{'|'.join(meaning.split())})\b|^\W*(?:{begins})\b|{_SCRIPTS_BACK}", re.IGNORECASE
+    )
+
+
+_REFERS_BACK = {language: _back(*words) for language, words in _WORDS_BACK.items()}
 _WORD = re.compile(r"\w+")
 
 
@@ -45,15 +72,15 @@ class Rewritten:
 
 
 async def stand_alone_question(
-    answerers: Answerers, ask: Ask, deadline: Deadline, stopwatch: Stopwatch
+    answerers: Answerers, ask: Ask, language: str, deadline: Deadline, stopwatch: Stopwatch
 ) -> Rewritten:
-    """A question that needs its conversation, rewritten by the model, or by the rule where there is none. Raises as
-    `LLM.generate`, DeadlineExceeded."""
+    """A question that needs its conversation, rewritten by the model, or by the rule where there is none; `language` is
+    the code of what the question seems to be written in. Raises as `LLM.generate`, DeadlineExceeded."""
     question = ask.search.question
     if not ask.history:
         return Rewritten(question)
     if not answerers.chosen.llm.is_generative:
-        return Rewritten(rewrite_by_rule(question, ask.history))
+        return Rewritten(rewrite_by_rule(question, ask.history, language))
     prompt = Prompt(
         question,
         messages=condense_prompt(question, ask.history),
@@ -71,18 +98,18 @@ async def stand_alone_question(
         if ask.is_strict or not is_outage(error):
             raise
         log.warning("rewriting without the model", extra={"code": error.code})
-        return Rewritten(rewrite_by_rule(question, ask.history), is_degraded=True)
+        return Rewritten(rewrite_by_rule(question, ask.history, language), is_degraded=True)
     return Rewritten(
         question if ending.finish_reason == "length" else condensed(reply, question), ending.usage
     )
 
 
-def rewrite_by_rule(question: str, history: Sequence[Turn]) -> str:
+def rewrite_by_rule(question: str, history: Sequence[Turn], language: str = "") -> str:
     """A question that refers back, or has at most three words, is searched together with the question before it;
-    any other is left as it is."""
+    any other is left as it is. What refers back depends on the `language`, English where it is not known."""
     previous = next((turn.content for turn in reversed(history) if turn.role == "user"), "").strip()
     is_short = len(_WORD.findall(question)) <= FEW_WORDS
-    if not previous or not (is_short or _REFERS_BACK.search(question)):
+    if not previous or not (is_short or _REFERS_BACK.get(language, _REFERS_BACK["en"]).search(question)):
         return question
     room = MAX_CHARACTERS - len(question) - 1
     return f"{previous[-room:]} {question}" if room > 0 else question

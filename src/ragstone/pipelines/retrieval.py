@@ -99,7 +99,8 @@ async def retrieve_documents_streaming(
 
     Raises only before the first event, which comes when the first piece of the answer is there; a failure after it
     is a `Failed` event, the last one. Closing the generator cancels what was started for it."""
-    rewritten = await stand_alone_question(answerers, ask, patience.deadline, stopwatch)
+    language = parts.sparse_encoder.query_terms(ask.search.question).language if ask.history else ""
+    rewritten = await stand_alone_question(answerers, ask, language, patience.deadline, stopwatch)
     search = replace(ask.search, question=rewritten.question, with_sentences=True)
     async with room.taken(patience.deadline, stopwatch) as place:
         retrieved = await retrieve_documents(parts, search, deadline=patience.deadline, stopwatch=stopwatch)
