@@ -149,7 +149,7 @@ class TestNumbers:
             (
                 "architecture.md",
                 f"S = g · ({short(MIXTURE.chunk)} · cos + {short(MIXTURE.sentence)} · M) + {short(MIXTURE.lexical)} · B"
-                f" + {short(MIXTURE.lexical_sentence)} · F + {short(MIXTURE.proximity)} · X,",
+                f" + {short(MIXTURE.lexical_sentence)} · F + {short(MIXTURE.proximity)} · X − {short(MIXTURE.foreign)} · L,",
             ),
             ("architecture.md", f"S + {short(MIXTURE.feedback)} · g · R"),
             ("architecture.md", f"Each leg returns {HEAD} hits"),

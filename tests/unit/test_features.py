@@ -74,7 +74,7 @@ class TestVectors:
     def test_a_sentence_takes_half_a_byte_a_value(self) -> None:
         packed = pack_features([Terms(())] * 10, [LONG] * 10, unit_rows(10))
 
-        assert len(base64.b64decode(packed)) == 8 + 10 * (4 + 4 + 192)
+        assert len(base64.b64decode(packed)) == 10 + 10 * (4 + 4 + 192)
 
 
 class TestTerms:
@@ -95,6 +95,12 @@ class TestTerms:
 
         assert (found.chunks, found.chunk.tolist()) == (3, [0, 0, 2, 2])
         assert found.cosines(found.halves(), unit_rows(1)[0]).shape == (4,)
+
+    def test_the_language_is_kept(self) -> None:
+        none = np.zeros((0, 8), np.float32)
+        packed = [pack_features(plain(1), [LONG], none, language) for language in ("de", "")]
+
+        assert Features.unpack([*packed, ""]).languages == ("de", "", "")
 
     def test_nothing_is_nothing(self) -> None:
         found = Features.unpack([""])

@@ -87,6 +87,23 @@ class TestTerms:
         near = {candidate.id: candidate.terms["proximity"] for candidate in found}
         assert near["rare"] > near["common"]
 
+    def test_of_two_that_say_the_same_the_one_in_the_readers_language_is_first(self) -> None:
+        asking = asked("refunds paid late")
+        asking = replace(asking, terms=replace(asking.terms, language="de"))
+        texts = {"0": "en", "1": "de", "2": ""}
+        features = {
+            id_: pack_features(
+                [words("refunds paid late")], [40], direction("refunds paid late")[None, :], language
+            )
+            for id_, language in texts.items()
+        }
+
+        found = rank(asking, WEIGHTS, [Candidate(id_, 0.0, 0.5, 4.0) for id_ in texts], features)
+
+        assert [candidate.id for candidate in found] == ["1", "2", "0"]
+        assert [candidate.terms["language"] for candidate in found] == [1.0, 1.0, 0.0]
+        assert found[1].score - found[2].score == pytest.approx(MIXTURE.foreign / ALL)
+
     def test_what_is_like_the_best_is_lifted(self) -> None:
         best, like_it, unlike = ("Refunds are paid late.",), ("Owls hunt mice.",), ("Bread needs salt.",)
         asking = asked("refunds are paid late")

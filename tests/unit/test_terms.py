@@ -165,6 +165,27 @@ class TestQuestions:
         assert query_terms("What is the refund policy?").words == query_terms("refund policy").words
         assert query_terms("Was ist eine Kaution?").words == text_terms("Kaution", "de").words
 
+    @pytest.mark.parametrize(
+        ("question", "subject"),
+        [
+            ("如何报告错误？", "报告错误"),
+            ("什么是虚拟软件包？", "虚拟软件包"),
+            ("バグを報告するにはどうすればよいですか？", "バグ 報告"),
+            ("仮想パッケージとは何ですか？", "仮想パッケージ"),
+            ("サーバーの設定は？", "サーバー 設定"),
+            ("환불은 언제 되나요?", "환불은"),
+            ("สัญญาคืออะไร", "สัญญา"),
+            ("كيف ألغي العقد؟", "ألغي العقد"),
+            ("अनुबंध क्या है?", "अनुबंध"),
+            ("Что такое договор?", "договор"),
+            ("Was macht dpkg?", "dpkg"),
+        ],
+    )
+    def test_they_are_known_in_other_scripts_too(self, question: str, subject: str) -> None:
+        words = query_terms(question).words
+
+        assert {*words} == {*query_terms(subject).words}
+
     def test_they_are_kept_where_there_are_no_others(self) -> None:
         assert query_terms("Who are you?").words
 

@@ -707,6 +707,8 @@ class Source:
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
     index: int = 0
     """Of the chunk in its version."""
+    language: str = ""
+    """Code of the language that the chunk seems to be written in; empty if it could not be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " sich sie sind so über um und uns vom von vor war wenn werden wir wird zu zum zur",
             "was wer wen wem wessen wo wohin woher wann warum weshalb wieso wie welche welcher welches welchen welchem"
             " kann kannst können könnte muss müssen darf dürfen soll sollen mein meine meinen meinem meiner unser unsere"
-            " man mir mich gibt gab wurde wurden hatte hatten mehr bitte",
+            " man mir mich gibt gab wurde wurden hatte hatten mehr bitte macht machen mache machst tut tun heißt heißen bedeutet",
         ),
         "fr": _language(
             "french",
@@ -48,14 +48,14 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " m mais me même n ne nos notre nous on ont ou où par pas plus pour qu que qui s sa sans se ses si son sont"
             " sur t ta te tes tu un une votre vous y",
             "quel quelle quels quelles quoi quand comment pourquoi combien dont peut peux pouvez puis-je puis dois doit"
-            " devez faut mon ma mes avez ai a était étaient été fait font",
+            " devez faut mon ma mes avez ai a était étaient été fait font faire sert servent signifie veut dire",
         ),
         "es": _language(
             "spanish",
             "a al como con de del e el ella ellas ellos en entre era es esta este esto fue ha han hay la las le les lo"
             " los más me mi muy no nos o para pero por que se ser si sin sobre son su sus también un una uno unos y ya",
             "qué quién quiénes cuál cuáles cuándo cuánto cuánta cuántos cuántas cómo dónde adónde puede puedo pueden"
-            " podría debe debo deben mis tu tus tiene tengo tienen estaba estaban fueron",
+            " podría debe debo deben mis tu tus tiene tengo tienen estaba estaban fueron hace hacen hacer sirve sirven significa quiere decir",
         ),
         "it": _language(
             "italian",
@@ -63,7 +63,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " ha hanno i il in io l la le lei lo loro lui ma mi nel nella nelle noi non o per più se si sono su sua suo"
             " sul sulla tra un una uno vi",
             "cosa quale quali quando quanto quanta quanti quante come dove perché può posso possono potrebbe deve devo"
-            " devono mio mia miei mie questo questa questi queste ho hai furono erano stato stata",
+            " devono mio mia miei mie questo questa questi queste ho hai furono erano stato stata fa fanno fare serve servono significa vuol dire",
         ),
         "pt": _language(
             "portuguese",
@@ -71,7 +71,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " há isso isto já lhe mais mas me na nas não nem no nos o os ou para pela pelas pelo pelos por que se sem ser"
             " seu sua são também te tem um uma umas uns você",
             "quê quem qual quais quando quanto quanta quantos quantas onde porquê porque pode posso podem poderia deve"
-            " devo devem meu minha meus minhas foram eram tinha tinham está estão",
+            " devo devem meu minha meus minhas foram eram tinha tinham está estão faz fazem fazer serve servem significa quer dizer",
         ),
         "nl": _language(
             "dutch",
@@ -79,7 +79,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " is je maar me met mij na naar niet nog nu of om onder ons ook op over te tot uit van veel voor want we wel"
             " ze zich zij zijn zo",
             "wat wie wiens waar waarom wanneer hoe hoeveel welke welk kan kun kunnen kunt mag moet moeten zal zullen zou"
-            " mijn onze jouw uw was waren werd werden wordt worden meer",
+            " mijn onze jouw uw was waren werd werden wordt worden meer doet doen betekent heet heten",
         ),
         "ru": _language(
             "russian",
@@ -87,7 +87,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             " к как ко когда ли либо мне мы на над нам не него нее нет ни но о об он она они оно от по под при с со так"
             " также там то того только у уже чтобы эта эти это этот я",
             "что кто кого кому чем какой какая какое какие каких сколько куда откуда почему зачем можно может могу могут"
-            " нужно надо должен должна мой моя мои моего наш ваш",
+            " нужно надо должен должна мой моя мои моего наш ваш такое такой такая такие делает делать означает значит",
         ),
     }
 )

@@ -6,6 +6,7 @@
   that character.
 - Commonest words are dropped, others stemmed: by their script, or, in Latin letters, by the language that the text
   seems to be written in (`languages`).
+- Of a question the words that only ask are left out, and in Japanese what is written in Hiragana, mostly grammar.
 - Other forms go with a word: the parts of a name in camelCase or snake_case, and the English stem of a word that was
   stemmed otherwise, for those whose language was told wrongly, here or in the question. A question whose language
   cannot be told has the stems of all that it may be in.
@@ -43,6 +44,30 @@ _IS_HAN = regex.compile(r"\p{Han}")
 _PARTS = regex.compile(r"\p{Lu}++(?!\p{Ll})|\p{Lu}?+\p{Ll}++|\p{N}++|[^\p{L}\p{N}_]++")
 _HAS_PARTS = regex.compile(r"[^_]_++[^_]|\p{Ll}\p{Lu}")
 _ARABIC_SIGNS = regex.compile(r"[\u0640\u064b-\u065f\u0670]")
+_HIRAGANA = regex.compile(r"\p{Hiragana}++")
+_ASKING_RUNS = regex.compile(
+    "|".join(
+        (
+            # Chinese
+            "什么是|什麼是|是什么|是什麼|为什么|為什麼|什么时候|什麼時候|什么|什麼|怎么样|怎麼樣|怎么|怎麼|怎样|怎樣|如何|哪些|哪个|哪個|哪里|哪裡|哪儿|多少|几个|幾個|是否"
+            "|是不是|有没有|有沒有|能不能|可不可以|可以|能否|请问|請問|是谁|是誰|多长|多長|多大|多高|多久|吗|嗎|呢",
+            # Japanese
+            "何ですか|何でしょう|何時|何年|何人|何個|誰|何",
+            # Korean
+            "무엇|뭐|어떻게|언제|어디|누가|누구|왜|얼마|어떤|몇|인가요|입니까|있나요|하나요|되나요|습니까|합니까|됩니까",
+            # Thai
+            "อะไร|อย่างไร|ยังไง|ที่ไหน|เมื่อไหร่|เมื่อไร|ทำไม|ใคร|กี่|เท่าไหร่|เท่าไร|หรือไม่|ได้ไหม|ไหม|คือ",
+        )
+    )
+)
+_ASKING_WORDS = frozenset(
+    # Arabic, Hindi, Greek
+    str.split(
+        "ما ماذا من متى أين كيف لماذا كم هل أي أية هو هي هذا هذه في على إلى عن التي الذي يمكن يمكنني"
+        " क्या कौन कब कहाँ कहां कैसे क्यों कितना कितने कितनी किस किसे किसका है हैं था थे का की के में को से पर और मैं हम"
+        " τι ποιος ποια ποιο ποιοι πότε πού πως πώς γιατί πόσο πόσα είναι έχει μπορώ το η ο τα οι του της για στο στη με"
+    )
+)
 _NO_LETTERS = regex.compile(r"[\p{N}_+#]")
 
 _LONGEST_WORD = 64  # characters; a longer run of letters is no word: it is neither stemmed nor has it parts
@@ -89,15 +114,28 @@ def text_terms(text: str, language: str = UNKNOWN) -> Terms:
 
 def query_terms(text: str) -> Terms:
     """The distinct terms of a question, in order, without the words that only ask; if it has no others, with them."""
-    words = [found[0] for found in _WORD.finditer(_plain(text))]
+    plain = _plain(text)
+    words = [found[0] for found in _WORD.finditer(plain)]
     likely = languages_of_question(word.lower() for word in words)
     language = likely[0] if len(likely) == 1 else UNKNOWN
     further = [] if len(likely) == 1 else likely or list(LANGUAGES)
     asking = LANGUAGES[language or "en"].asking
-    said = [word for word in words if word.lower() not in asking]
+    said = [
+        part
+        for found in _WORD.finditer(plain if plain.isascii() else _ASKING_RUNS.sub(" ", plain))
+        for part in _meant(found[0])
+        if part.lower() not in asking and part not in _ASKING_WORDS
+    ]
     return (
         _distinct(said, language, further) or _distinct(words, language, further) or Terms((), (), language)
     )
+
+
+def _meant(word: str) -> Sequence[str]:
+    """A run of Chinese characters, Katakana and Hiragana without the last; other words as they are."""
+    if word.isascii() or _HIRAGANA.search(word) is None:
+        return (word,)
+    return [part for part in _HIRAGANA.sub(" ", word).split() if part.strip("ー")] or (word,)
 
 
 def _distinct(words: Sequence[str], language: str, further: Sequence[str]) -> Terms | None:

@@ -1,7 +1,7 @@
 """What ranking reads of a chunk besides its scores: the terms of its sentences in order, and their vectors, packed.
 
 Layout, little-endian, then base64: sentences (uint16), dimension (uint16), the length of the sum of their unit vectors
-(float32); for each sentence its number of words, with
+(float32), the code of its language (2 bytes, NUL where it could not be told); for each sentence its number of words, with
 `_CONTINUES` set where it is weighed together with the one before it, and of further forms (uint16 each); the ids of
 all terms, sentence by sentence, words before forms (uint32); for each sentence the inverse length of its levels
 (float32), then its levels, two a byte: value + 8 of the first half of the dimensions in the low four bits, of the
@@ -24,16 +24,18 @@ from ragstone.core.models import Terms, Vector
 WEIGHED_TOGETHER = 40
 """Characters; sentences are put together until they have so many, since a heading or a short line says nothing alone."""
 
-_HEADER = struct.Struct("<HHf")
+_HEADER = struct.Struct("<HHf2s")
 _CONTINUES = 0x8000
 _MOST = 0x7FFF
 _LEVELS = 7
 _ZERO = 8
 
 
-def pack_features(sentences: Sequence[Terms], lengths: Sequence[int], vectors: Vector) -> str:
+def pack_features(
+    sentences: Sequence[Terms], lengths: Sequence[int], vectors: Vector, language: str = ""
+) -> str:
     """Of a chunk's sentences: their terms, lengths in characters and vectors, shape (sentences, dimension) or with no
-    rows where the embedder gives none."""
+    rows where the embedder gives none; `language` is a code of two letters."""
     counts = np.zeros((len(sentences), 2), "<u2")
     together = 0
     for row, (terms, length) in enumerate(zip(sentences, lengths, strict=True)):
@@ -44,7 +46,9 @@ def pack_features(sentences: Sequence[Terms], lengths: Sequence[int], vectors: V
     levels, inverse = _quantise(vectors if len(vectors) else np.zeros((len(sentences), 0), np.float32))
     packed = b"".join(
         (
-            _HEADER.pack(len(sentences), 2 * levels.shape[1], _length_of_sum(levels, inverse)),
+            _HEADER.pack(
+                len(sentences), 2 * levels.shape[1], _length_of_sum(levels, inverse), language.encode("ascii")
+            ),
             counts.tobytes(),
             np.array(ids, "<u4").tobytes(),
             inverse.tobytes(),
@@ -61,7 +65,7 @@ class Features:
     `chunk` (n,) the position of the sentence's chunk, ascending; `group` (n,) which are weighed together, ascending;
     `words` (n,) the number of its words; `terms` (m,) ids in order; `sentence` (m,) which one a term stands in;
     `levels` (n, dimension / 2) and `inverse` (n,) its vector, packed; `sums` (chunks,) the length of the sum of a chunk's
-    vectors."""
+    vectors; `languages` the code of each chunk's."""
 
     chunks: int
     chunk: NDArray[np.int64]
@@ -72,6 +76,7 @@ class Features:
     levels: NDArray[np.uint8]
     inverse: NDArray[np.float32]
     sums: NDArray[np.float64]
+    languages: tuple[str, ...]
 
     @classmethod
     def unpack(cls, packed: Sequence[str]) -> "Features":
@@ -94,6 +99,7 @@ class Features:
                 len(counts), dimension // 2
             ),
             sums=np.array([part[6] for part in parts]),
+            languages=tuple(part[7] for part in parts),
         )
 
     @property
@@ -129,18 +135,27 @@ class Features:
         return found
 
 
-_Parts = tuple[int, int, bytes, bytes, bytes, bytes, float]
-_NO_PARTS: _Parts = (0, 0, b"", b"", b"", b"", 0.0)
+_Parts = tuple[int, int, bytes, bytes, bytes, bytes, float, str]
+_NO_PARTS: _Parts = (0, 0, b"", b"", b"", b"", 0.0, "")
 
 
 def _split(packed: bytes) -> _Parts:
-    """Sentences, dimension, counts, terms, inverse lengths, levels, length of the sum."""
-    rows, dimension, length = _HEADER.unpack_from(packed)
+    """Sentences, dimension, counts, terms, inverse lengths, levels, length of the sum, language."""
+    rows, dimension, length, language = _HEADER.unpack_from(packed)
     levels = len(packed) - rows * dimension // 2
     inverse = levels - 4 * rows
     terms = _HEADER.size + 4 * rows
     counts, ids = packed[_HEADER.size : terms], packed[terms:inverse]
-    return rows, dimension, counts, ids, packed[inverse:levels], packed[levels:], length
+    return (
+        rows,
+        dimension,
+        counts,
+        ids,
+        packed[inverse:levels],
+        packed[levels:],
+        length,
+        language.rstrip(b"\0").decode(),
+    )
 
 
 def _length_of_sum(levels: NDArray[np.uint8], inverse: NDArray[Any]) -> float:

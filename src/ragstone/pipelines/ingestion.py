@@ -290,6 +290,6 @@ def _point(
             key=key,
             gap=chunked.gap(chunk.index),
             language=language,
-            features=pack_features(sentences, [len(text) for text in texts], vectors),
+            features=pack_features(sentences, [len(text) for text in texts], vectors, language),
         ),
     )

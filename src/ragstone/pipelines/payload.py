@@ -88,6 +88,7 @@ def source_of(
         version=document.version,
         chunk_id=candidate.id,
         index=payload["index"],
+        language=payload["language"],
         title=document.title,
         heading=tuple(payload["heading"]),
         location=location_of(payload),

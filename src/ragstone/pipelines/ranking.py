@@ -1,11 +1,12 @@
 """The second stage: every candidate of both legs is scored exactly, by its meaning, its words and where they stand.
 
-    S = g · (.4 · cos + .6 · M) + .35 · B + .25 · F + .15 · X,   then   S + .2 · g · R
+    S = g · (.4 · cos + .6 · M) + .35 · B + .25 · F + .15 · X - .15 · L,   then   S + .2 · g · R
 
 - cos: the question to the chunk. M: to the best of its sentences (a mean of the encoder's own token vectors, so that
   it costs no second encoding). R: feedback, the likeness to the three best chunks so far.
 - B: BM25. F: BM25 of the best sentence. Both are divided by the largest of the question.
 - X: proximity, how near neighbouring words of the question stand to each other, rare ones counting more.
+- L: 1 where the chunk is known to be in another language than the question: of two that say the same, the reader's own.
 - g: how far the encoder reads the question's script; where it cannot, words alone decide.
 
 Measured on public sets, with what each term brings, in docs/quality.md; why so, in docs/decisions/0022. The published
@@ -31,7 +32,7 @@ for: what follows them keeps its place. More of them change nothing that can be 
 @dataclass(frozen=True, slots=True)
 class Mixture:
     """How much each term counts: the chunk's and its best sentence's cosine, the chunk's and its best sentence's BM25,
-    proximity, feedback."""
+    proximity, feedback; and what another language costs."""
 
     chunk: float = 0.4
     sentence: float = 0.6
@@ -39,6 +40,7 @@ class Mixture:
     lexical_sentence: float = 0.25
     proximity: float = 0.15
     feedback: float = 0.2
+    foreign: float = 0.15
 
     def most(self, legibility: float) -> float:
         """The largest score."""
@@ -106,8 +108,9 @@ class _Scorer:
         sparse = np.array([self._of_best(candidate.sparse or 0.0) for candidate in head])
         lexical_sentence, proximity = _to_largest(matches.best_sentences()), matches.proximity()
         total = mixture.lexical * sparse + mixture.lexical_sentence * lexical_sentence
-        total += mixture.proximity * proximity
-        terms = {"sparse_sentence": lexical_sentence, "proximity": proximity}
+        own_language = np.array([self._is_readable(language) for language in found.languages])
+        total += mixture.proximity * proximity - mixture.foreign * (1.0 - own_language)
+        terms = {"sparse_sentence": lexical_sentence, "proximity": proximity, "language": own_language}
         if self.question.vector is not None and found.has_vectors:
             halves = found.halves()
             sentence = _most_of_chunks(found, found.cosines(halves, self.question.vector))
@@ -123,6 +126,11 @@ class _Scorer:
             Candidate(id_, score, cosine, weight, {**dict(zip(names, row, strict=True)), "legibility": g})
             for (id_, _, cosine, weight, _), score, row in zip(head, scores.tolist(), columns, strict=True)
         ]
+
+    def _is_readable(self, language: str) -> float:
+        """0 where the languages of question and chunk are known and differ."""
+        asked = self.question.terms.language
+        return float(not asked or not language or asked == language)
 
     def _of_best(self, weight: float) -> float:
         return weight / self.best if self.best > 0 else 0.0
