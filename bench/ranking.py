@@ -16,7 +16,7 @@ from bench.synthetic import SCOPE
 from ragstone.core.models import EmbeddingInput, Terms
 from ragstone.core.sentences import sentence_spans
 from ragstone.embeddings.minilm import MiniLMEmbedder
-from ragstone.pipelines.features import pack_features
+from ragstone.pipelines.features import decode, pack_features
 from ragstone.pipelines.fusion import Candidate, fuse
 from ragstone.pipelines.question import Question, term_weights
 from ragstone.pipelines.ranking import HEAD, MIXTURE, rank
@@ -53,7 +53,7 @@ async def _searching(inside: Inside) -> list[Figure]:
 
 
 async def _second_stage_ms(inside: Inside, asked: Sequence[str]) -> float:
-    """CPU of this process, from packed features to ranked candidates."""
+    """CPU of this process, from decoded features to ranked candidates."""
     adapters = inside.adapters
     prepared = []
     for text in asked:
@@ -65,7 +65,8 @@ async def _second_stage_ms(inside: Inside, asked: Sequence[str]) -> float:
         candidates: list[Candidate] = fuse(
             *await adapters.store.search_hybrid(SCOPE, vector, tokens, limit=HEAD)
         )
-        features = await adapters.store.read_features(SCOPE, [each.id for each in candidates[:HEAD]])
+        packed = await adapters.store.read_features(SCOPE, [each.id for each in candidates])
+        features = {id_: decode(each) for id_, each in packed.items()}
         prepared.append((Question(text, terms, tokens, vector), weights, candidates, features))
     return 1000 * _cpu_s(lambda: [rank(*each) for each in prepared]) / len(prepared)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragstone.core.models import Terms, Vector
-from ragstone.pipelines.features import WEIGHED_TOGETHER, Features, pack_features
+from ragstone.pipelines.features import WEIGHED_TOGETHER, Features, decode, pack_features
 
 LONG = WEIGHED_TOGETHER
 
@@ -17,6 +17,10 @@ def unit_rows(rows: int, dimension: int = 384) -> Vector:
     return unit
 
 
+def unpacked(*packed: str) -> Features:
+    return Features.unpack([decode(each) for each in packed])
+
+
 def plain(rows: int) -> list[Terms]:
     return [Terms((row, row + 1)) for row in range(rows)]
 
@@ -25,13 +29,13 @@ class TestVectors:
     def test_directions_survive(self) -> None:
         rows = unit_rows(5)
 
-        found = Features.unpack([pack_features(plain(5), [LONG] * 5, rows)])
+        found = unpacked(pack_features(plain(5), [LONG] * 5, rows))
 
         assert np.allclose(np.linalg.norm(found.unit_vectors(), axis=1), 1.0, atol=1e-5)
         assert (np.sum(rows * found.unit_vectors(), axis=1) > 0.98).all()
 
     def test_cosines_are_those_of_the_vectors(self) -> None:
-        found = Features.unpack([pack_features(plain(5), [LONG] * 5, unit_rows(5))])
+        found = unpacked(pack_features(plain(5), [LONG] * 5, unit_rows(5)))
         question = unit_rows(1)[0]
 
         assert found.cosines(found.halves(), question) == pytest.approx(
@@ -41,17 +45,17 @@ class TestVectors:
     def test_packing_again_changes_nothing(self) -> None:
         once = pack_features(plain(3), [LONG] * 3, unit_rows(3))
 
-        assert pack_features(plain(3), [LONG] * 3, Features.unpack([once]).unit_vectors()) == once
+        assert pack_features(plain(3), [LONG] * 3, unpacked(once).unit_vectors()) == once
 
     def test_a_row_of_zeros_stays_one_and_is_like_nothing(self) -> None:
-        found = Features.unpack([pack_features(plain(2), [LONG] * 2, np.zeros((2, 8), np.float32))])
+        found = unpacked(pack_features(plain(2), [LONG] * 2, np.zeros((2, 8), np.float32)))
 
         assert not found.unit_vectors().any()
         assert not found.cosines(found.halves(), unit_rows(1, 8)[0]).any()
         assert not found.has_vectors
 
     def test_an_embedder_may_give_none(self) -> None:
-        found = Features.unpack([pack_features(plain(2), [LONG] * 2, np.zeros((0, 8), np.float32))])
+        found = unpacked(pack_features(plain(2), [LONG] * 2, np.zeros((0, 8), np.float32)))
 
         assert not found.has_vectors
         assert found.words.tolist() == [2, 2]
@@ -59,14 +63,12 @@ class TestVectors:
     def test_an_odd_dimension_is_filled_up(self) -> None:
         rows = unit_rows(2, 7)
 
-        found = Features.unpack([pack_features(plain(2), [LONG] * 2, rows)])
+        found = unpacked(pack_features(plain(2), [LONG] * 2, rows))
 
         assert found.unit_vectors().shape == (2, 8)
 
     def test_the_sum_of_a_chunks_vectors_has_its_length(self) -> None:
-        found = Features.unpack(
-            [pack_features(plain(rows), [LONG] * rows, unit_rows(rows)) for rows in (2, 3)]
-        )
+        found = unpacked(*(pack_features(plain(rows), [LONG] * rows, unit_rows(rows)) for rows in (2, 3)))
 
         sums = [found.unit_vectors()[:2].sum(axis=0), found.unit_vectors()[2:].sum(axis=0)]
         assert found.sums == pytest.approx([np.linalg.norm(total) for total in sums], rel=1e-5)
@@ -81,7 +83,7 @@ class TestTerms:
     def test_they_come_back_by_sentence_in_order(self) -> None:
         sentences = [Terms((5, 2**32 - 1), (7,)), Terms(()), Terms((5,), (9, 8))]
 
-        found = Features.unpack([pack_features(sentences, [LONG] * 3, np.zeros((0, 8), np.float32))])
+        found = unpacked(pack_features(sentences, [LONG] * 3, np.zeros((0, 8), np.float32)))
 
         assert found.terms.tolist() == [5, 2**32 - 1, 7, 5, 9, 8]
         assert found.sentence.tolist() == [0, 0, 0, 2, 2, 2]
@@ -91,7 +93,7 @@ class TestTerms:
     def test_chunks_follow_each_other_those_without_sentences_too(self) -> None:
         packed = pack_features(plain(2), [LONG] * 2, unit_rows(2))
 
-        found = Features.unpack([packed, "", packed])
+        found = unpacked(packed, "", packed)
 
         assert (found.chunks, found.chunk.tolist()) == (3, [0, 0, 2, 2])
         assert found.cosines(found.halves(), unit_rows(1)[0]).shape == (4,)
@@ -100,10 +102,10 @@ class TestTerms:
         none = np.zeros((0, 8), np.float32)
         packed = [pack_features(plain(1), [LONG], none, language) for language in ("de", "")]
 
-        assert Features.unpack([*packed, ""]).languages == ("de", "", "")
+        assert unpacked(*packed, "").languages == ("de", "", "")
 
     def test_nothing_is_nothing(self) -> None:
-        found = Features.unpack([""])
+        found = unpacked("")
 
         assert (found.chunks, found.terms.tolist(), found.has_vectors, found.tokens()) == (1, [], False, [])
 
@@ -112,4 +114,4 @@ class TestTerms:
 
         packed = pack_features(plain(6), lengths, np.zeros((0, 8), np.float32))
 
-        assert Features.unpack([packed, packed]).group.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 3, 4, 5, 5]
+        assert unpacked(packed, packed).group.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 3, 4, 5, 5]

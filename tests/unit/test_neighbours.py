@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ragstone.core.models import Location, Point, Scope, Source
+from ragstone.pipelines.feature_cache import FeatureCache
 from ragstone.pipelines.features import pack_features
 from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import point_id
@@ -62,7 +63,7 @@ async def test_a_hit_is_one_passage_with_what_is_around_it(
 ) -> None:
     store, whole = await filled()
 
-    (found,) = await widen(store, Scope(), [hit(index, whole)], around=around)
+    (found,) = await widen(store, FeatureCache(store), Scope(), [hit(index, whole)], around=around)
 
     assert found.text == whole[found.start : found.end]
     assert found.text.startswith(TEXTS[first])
@@ -75,7 +76,7 @@ async def test_a_hit_is_one_passage_with_what_is_around_it(
 async def test_nothing_is_said_twice() -> None:
     store, whole = await filled()
 
-    found = await widen(store, Scope(), [hit(3, whole), hit(1, whole)], around=2)
+    found = await widen(store, FeatureCache(store), Scope(), [hit(3, whole), hit(1, whole)], around=2)
 
     assert sum(len(each.sentences) for each in found) == len(TEXTS)
     assert [each.text for each in found] == [whole[each.start : each.end] for each in found]
@@ -85,8 +86,8 @@ async def test_nothing_is_said_twice() -> None:
 async def test_a_gap_that_is_more_than_white_space_is_not_bridged() -> None:
     store, whole = await filled((None, " ", None, " ", " "))
 
-    (before,) = await widen(store, Scope(), [hit(1, whole)], around=1)
-    (behind,) = await widen(store, Scope(), [hit(2, whole)], around=1)
+    (before,) = await widen(store, FeatureCache(store), Scope(), [hit(1, whole)], around=1)
+    (behind,) = await widen(store, FeatureCache(store), Scope(), [hit(2, whole)], around=1)
 
     assert before.text == f"{TEXTS[0]} {TEXTS[1]}"
     assert behind.text == f"{TEXTS[2]} {TEXTS[3]}"
@@ -96,7 +97,7 @@ async def test_a_hit_that_has_just_gone_stays_as_it_was_found() -> None:
     store, whole = await filled()
     store.points.clear()
 
-    (found,) = await widen(store, Scope(), [hit(1, whole)], around=1)
+    (found,) = await widen(store, FeatureCache(store), Scope(), [hit(1, whole)], around=1)
 
     assert (found.text, len(found.sentences)) == (TEXTS[1], 1)
 
@@ -104,6 +105,8 @@ async def test_a_hit_that_has_just_gone_stays_as_it_was_found() -> None:
 async def test_sentences_stay_out_where_nobody_weighs_them() -> None:
     store, whole = await filled()
 
-    (found,) = await widen(store, Scope(), [replace(hit(2, whole), sentences=())], around=1)
+    (found,) = await widen(
+        store, FeatureCache(store), Scope(), [replace(hit(2, whole), sentences=())], around=1
+    )
 
     assert (found.sentences, found.text) == ((), whole[found.start : found.end])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ragstone.core.models import Chunk, IngestTask, Location, Scope, Vector, VisibleDocument
-from ragstone.pipelines.features import pack_features
+from ragstone.pipelines.features import Packed, decode, pack_features
 from ragstone.pipelines.fusion import Candidate
 from ragstone.pipelines.payload import (
     chunk_payload,
@@ -59,6 +59,10 @@ def features(vectors: Vector) -> str:
     )
 
 
+def unpacked(vectors: Vector) -> Packed:
+    return decode(features(vectors))
+
+
 def payload() -> dict[str, Any]:
     return chunk_payload(
         task(), CHUNK, title="The guide", key="k", gap="\n\n", language="en", features=features(NO_VECTORS)
@@ -104,7 +108,7 @@ class TestSource:
         stored = json.loads(json.dumps(payload()))
         document = VisibleDocument("d", 2, "A newer title", {"team": "y"})
 
-        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, features(NO_VECTORS))
+        found = source_of(stored, Candidate("p", 0.123456789, 0.5, None), document, unpacked(NO_VECTORS))
 
         assert (found.n, found.title, found.metadata) == (0, "A newer title", {"team": "y"})
         assert (found.start, found.end, found.text) == (10, 31, CHUNK.text)
@@ -124,7 +128,7 @@ class TestSource:
         vectors = np.eye(2, 4, dtype=np.float32)
         document = VisibleDocument("d", 2, "T", {})
 
-        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, features(vectors))
+        found = source_of(payload(), Candidate("p", 1.0, 1.0, 1.0), document, unpacked(vectors))
 
         assert np.allclose(np.stack([part.vector for part in found.sentences]), vectors)
         assert found.sentences[0].tokens == frozenset(tokens(TEXTS[0]))

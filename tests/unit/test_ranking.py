@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragstone.core.models import Terms
-from ragstone.pipelines.features import pack_features
+from ragstone.pipelines.features import NOTHING, Packed, decode, pack_features
 from ragstone.pipelines.fusion import Candidate
 from ragstone.pipelines.question import Question
 from ragstone.pipelines.ranking import MIXTURE, rank
@@ -25,12 +25,11 @@ def asked(text: str, *, dense: bool = True) -> Question:
     return replace(question(text, direction(text) if dense else None), terms=words(text))
 
 
-def packed(*sentences: str, dense: bool = True) -> str:
+def packed(*sentences: str, dense: bool = True) -> Packed:
     vectors = np.stack([direction(sentence) for sentence in sentences])
-    return pack_features(
-        [words(sentence) for sentence in sentences],
-        [len(sentence) for sentence in sentences],
-        vectors if dense else vectors[:0],
+    lengths = [len(sentence) for sentence in sentences]
+    return decode(
+        pack_features([words(sentence) for sentence in sentences], lengths, vectors if dense else vectors[:0])
     )
 
 
@@ -92,8 +91,10 @@ class TestTerms:
         asking = replace(asking, terms=replace(asking.terms, language="de"))
         texts = {"0": "en", "1": "de", "2": ""}
         features = {
-            id_: pack_features(
-                [words("refunds paid late")], [40], direction("refunds paid late")[None, :], language
+            id_: decode(
+                pack_features(
+                    [words("refunds paid late")], [40], direction("refunds paid late")[None, :], language
+                )
             )
             for id_, language in texts.items()
         }
@@ -185,7 +186,7 @@ class TestTail:
         assert [candidate.score for candidate in found] == sorted((c.score for c in found), reverse=True)
 
     def test_points_without_sentences_are_ranked_by_the_rest(self) -> None:
-        found = rank(asked("refunds"), WEIGHTS, [Candidate("a", 0.0, 0.5, 1.0)], {"a": ""})
+        found = rank(asked("refunds"), WEIGHTS, [Candidate("a", 0.0, 0.5, 1.0)], {"a": NOTHING})
 
         assert found[0].score > 0
 

@@ -13,7 +13,7 @@ Four bits a value lose nothing that can be measured, one bit .001 nDCG@10 (docs/
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pybase64
@@ -58,6 +58,44 @@ def pack_features(
     return pybase64.b64encode(packed).decode("ascii")
 
 
+class Packed(NamedTuple):
+    """The parts of the layout, still as bytes."""
+
+    sentences: int
+    dimension: int
+    length_of_sum: float
+    language: str
+    counts: bytes
+    terms: bytes
+    inverse: bytes
+    levels: bytes
+
+
+NOTHING = Packed(0, 0, 0.0, "", b"", b"", b"", b"")
+"""Of a chunk without sentences."""
+
+
+def decode(packed: str) -> Packed:
+    """What `pack_features` made; `NOTHING` for an empty text."""
+    if not packed:
+        return NOTHING
+    content = pybase64.b64decode(packed)
+    rows, dimension, length, language = _HEADER.unpack_from(content)
+    levels = len(content) - rows * dimension // 2
+    inverse = levels - 4 * rows
+    terms = _HEADER.size + 4 * rows
+    return Packed(
+        rows,
+        dimension,
+        length,
+        language.rstrip(b"\0").decode(),
+        content[_HEADER.size : terms],
+        content[terms:inverse],
+        content[inverse:levels],
+        content[levels:],
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """The sentences of several chunks, one after another; of n sentences with m terms in all:
@@ -79,27 +117,26 @@ class Features:
     languages: tuple[str, ...]
 
     @classmethod
-    def unpack(cls, packed: Sequence[str]) -> "Features":
-        """Of chunks, each as `pack_features` made it; an empty text is a chunk without sentences."""
-        parts = [_split(pybase64.b64decode(each)) if each else _NO_PARTS for each in packed]
-        dimension = max((part[1] for part in parts), default=0)
-        counts = np.frombuffer(b"".join(part[2] for part in parts), "<u2").reshape(-1, 2).astype(np.int64)
+    def unpack(cls, parts: Sequence[Packed]) -> "Features":
+        """Of chunks, each as `decode` has it."""
+        dimension = max((part.dimension for part in parts), default=0)
+        counts = np.frombuffer(b"".join(part.counts for part in parts), "<u2").reshape(-1, 2).astype(np.int64)
         continues = counts[:, 0] & _CONTINUES
         words = counts[:, 0] & _MOST
-        rows = [part[0] for part in parts]
+        rows = [part.sentences for part in parts]
         return cls(
             chunks=len(parts),
             chunk=np.repeat(np.arange(len(parts)), rows),
             group=np.cumsum(continues == 0) - 1,
             words=words,
-            terms=np.frombuffer(b"".join(part[3] for part in parts), "<u4"),
+            terms=np.frombuffer(b"".join(part.terms for part in parts), "<u4"),
             sentence=np.repeat(np.arange(len(counts)), words + counts[:, 1]),
-            inverse=np.frombuffer(b"".join(part[4] for part in parts), "<f4"),
-            levels=np.frombuffer(b"".join(part[5] for part in parts), np.uint8).reshape(
+            inverse=np.frombuffer(b"".join(part.inverse for part in parts), "<f4"),
+            levels=np.frombuffer(b"".join(part.levels for part in parts), np.uint8).reshape(
                 len(counts), dimension // 2
             ),
-            sums=np.array([part[6] for part in parts]),
-            languages=tuple(part[7] for part in parts),
+            sums=np.array([part.length_of_sum for part in parts]),
+            languages=tuple(part.language for part in parts),
         )
 
     @property
@@ -133,29 +170,6 @@ class Features:
             found.append(frozenset(ids[start:end]))
             start = end
         return found
-
-
-_Parts = tuple[int, int, bytes, bytes, bytes, bytes, float, str]
-_NO_PARTS: _Parts = (0, 0, b"", b"", b"", b"", 0.0, "")
-
-
-def _split(packed: bytes) -> _Parts:
-    """Sentences, dimension, counts, terms, inverse lengths, levels, length of the sum, language."""
-    rows, dimension, length, language = _HEADER.unpack_from(packed)
-    levels = len(packed) - rows * dimension // 2
-    inverse = levels - 4 * rows
-    terms = _HEADER.size + 4 * rows
-    counts, ids = packed[_HEADER.size : terms], packed[terms:inverse]
-    return (
-        rows,
-        dimension,
-        counts,
-        ids,
-        packed[inverse:levels],
-        packed[levels:],
-        length,
-        language.rstrip(b"\0").decode(),
-    )
 
 
 def _length_of_sum(levels: NDArray[np.uint8], inverse: NDArray[Any]) -> float:

@@ -5,10 +5,14 @@ from dataclasses import replace
 
 from ragstone.core.models import Location, Scope, Source, StoredPoint
 from ragstone.core.ports import VectorStore
+from ragstone.pipelines.feature_cache import FeatureCache
+from ragstone.pipelines.features import NOTHING, Packed
 from ragstone.pipelines.payload import location_of, point_id, sentences_of
 
 
-async def widen(store: VectorStore, scope: Scope, sources: Sequence[Source], *, around: int) -> list[Source]:
+async def widen(
+    store: VectorStore, cache: FeatureCache, scope: Scope, sources: Sequence[Source], *, around: int
+) -> list[Source]:
     """Each source with up to `around` chunks on either side. A chunk goes to the best source that wants it, and one
     that is a source itself to no other, so that nothing is said twice. `text` remains `[start:end]` of the document's
     text: a gap that is not white space is not bridged."""
@@ -21,9 +25,7 @@ async def widen(store: VectorStore, scope: Scope, sources: Sequence[Source], *, 
     }
     ids = {place: point_id(*place) for place in sorted(wanted)}
     points = {point.id: point for point in await store.retrieve(scope, list(ids.values()))}
-    features = (
-        await store.read_features(scope, list(points)) if any(each.sentences for each in sources) else {}
-    )
+    features = await cache.read(scope, list(points)) if any(each.sentences for each in sources) else {}
     free = {place: points[id_] for place, id_ in ids.items() if id_ in points and place not in own}
     widened = []
     for source in sources:
@@ -56,11 +58,13 @@ def _chain(
     return chain
 
 
-def _merged(source: Source, chain: Sequence[StoredPoint], features: Mapping[str, str]) -> Source:
+def _merged(source: Source, chain: Sequence[StoredPoint], features: Mapping[str, Packed]) -> Source:
     first, *others = (point.payload for point in chain)
     text = first["text"] + "".join(payload["gap"] + payload["text"] for payload in others)
     sentences = [
-        sentence for point in chain for sentence in sentences_of(point.payload, features.get(point.id, ""))
+        sentence
+        for point in chain
+        for sentence in sentences_of(point.payload, features.get(point.id, NOTHING))
     ]
     return replace(
         source,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ragstone.core.filters import epoch_micros
 from ragstone.core.models import Chunk, IngestTask, Location, Sentence, Source, VisibleDocument
-from ragstone.pipelines.features import Features
+from ragstone.pipelines.features import Features, Packed
 from ragstone.pipelines.fusion import Candidate
 
 _POINTS = uuid.UUID("6f0b1d0e-53a6-5f0e-9d61-2f3f6ad6c1de")  # namespace of point ids; never change it
@@ -78,7 +78,7 @@ def location_of(payload: Mapping[str, Any]) -> Location:
 
 
 def source_of(
-    payload: Mapping[str, Any], candidate: Candidate, document: VisibleDocument, features: str | None
+    payload: Mapping[str, Any], candidate: Candidate, document: VisibleDocument, features: Packed | None
 ) -> Source:
     """A hit as a source, not numbered yet. Title and metadata come from the manifest, which alone knows them now.
     Only answers need sentences, which are unpacked from `features`; None leaves them out."""
@@ -106,7 +106,7 @@ def source_of(
     )
 
 
-def sentences_of(payload: Mapping[str, Any], features: str) -> tuple[Sentence, ...]:
+def sentences_of(payload: Mapping[str, Any], features: Packed) -> tuple[Sentence, ...]:
     """The chunk's sentences, with vectors and terms where its features have them."""
     bounds: list[list[int]] = payload["sentences"]
     read = Features.unpack([features])

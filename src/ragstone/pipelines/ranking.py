@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragstone.core.models import Vector
-from ragstone.pipelines.features import Features
+from ragstone.pipelines.features import Features, Packed
 from ragstone.pipelines.fusion import Candidate, in_order
 from ragstone.pipelines.question import Question
 
-HEAD = 50
-"""Hits that are looked at closely, the best by both legs' scores among the first so many of each, however many are asked
-for: what follows them keeps its place. More of them change nothing that can be measured."""
+HEAD = 25
+"""Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place. Twice as
+many bring .002 nDCG@10 and cost twice as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def rank(
     question: Question,
     weights: Mapping[int, float],
     candidates: Sequence[Candidate],
-    features: Mapping[str, str],
+    features: Mapping[str, Packed],
     mixture: Mixture = MIXTURE,
 ) -> list[Candidate]:
     """All candidates, best first, ties by id. `weights` are those of the question's terms. Those that have `features`
-    (id → what `pack_features` made) are the head, the others follow them, by cosine and BM25 alone."""
+    (by id) are the head, the others follow them, by cosine and BM25 alone."""
     head = [candidate for candidate in candidates if candidate.id in features]
     tail = [candidate for candidate in candidates if candidate.id not in features]
     best = max((candidate.sparse or 0.0 for candidate in candidates), default=0.0)
@@ -99,7 +99,7 @@ class _Scorer:
         score = (meaning + mixture.lexical * self._of_best(candidate.sparse or 0.0)) / mixture.most(g)
         return Candidate(candidate.id, min(score, most), candidate.dense, candidate.sparse, {"legibility": g})
 
-    def score(self, head: Sequence[Candidate], features: Mapping[str, str]) -> list[Candidate]:
+    def score(self, head: Sequence[Candidate], features: Mapping[str, Packed]) -> list[Candidate]:
         """All of them, in full."""
         g, mixture = self.legibility, self.mixture
         found = Features.unpack([features[candidate.id] for candidate in head])

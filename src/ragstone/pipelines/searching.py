@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ragstone.core.filters import Filter
@@ -15,6 +15,8 @@ from ragstone.core.models import (
     Vector,
 )
 from ragstone.core.ports import Manifest, VectorStore
+from ragstone.pipelines.feature_cache import FeatureCache
+from ragstone.pipelines.features import NOTHING, Packed
 from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
 from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import document_version, source_of
@@ -22,7 +24,7 @@ from ragstone.pipelines.question import Question, term_weights
 from ragstone.pipelines.ranking import HEAD, MIXTURE, Mixture, rank
 from ragstone.pipelines.selection import Selection
 
-POOL_FACTOR = 4
+POOL_FACTOR = 2
 FRESH_LOOKS = 2  # when hits vanished under our hands: the answer is then sought again from the start
 PAYLOAD_SLACK = (
     3  # hits fetched beyond those wanted: leftovers of an update are dropped without a second round
@@ -59,6 +61,10 @@ class Index:
     manifest: Manifest
     ranking: Ranking = "full"
     mixture: Mixture = MIXTURE
+    features: FeatureCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", FeatureCache(self.store))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class _Pool:
     """Candidates in order, the features of those that have been read, and whether a larger pool could not find more."""
 
     candidates: list[Candidate]
-    features: Mapping[str, str]
+    features: Mapping[str, Packed]
     is_exhausted: bool
 
 
@@ -102,7 +108,7 @@ async def find_sources(index: Index, search: Search, question: Question) -> Foun
             await index.manifest.require_collection(search.scope)
         page = sources[search.offset : wanted]
         if search.context_window:
-            page = await widen(index.store, search.scope, page, around=search.context_window)
+            page = await widen(index.store, index.features, search.scope, page, around=search.context_window)
         return Found([replace(hit, n=n) for n, hit in enumerate(page, start=1)], await weighing)
     finally:
         weighing.cancel()
@@ -137,16 +143,15 @@ async def _pool(
         )
         is_exhausted = len(dense) < limit and len(sparse) < limit
         candidates = []
-    first = {hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])}
-    if not candidates:
-        legs = await _complete(store, search, question, vector, dense, sparse)
-        candidates = fuse(*legs, legibility=question.legibility)
+    head = sorted({hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])}) if is_ranked else []
+    legs, features, weights = await asyncio.gather(
+        _complete(store, search, question, vector, dense, sparse),
+        index.features.read(search.scope, head),
+        asyncio.shield(weighing),
+    )
+    candidates = candidates or fuse(*legs, legibility=question.legibility)
     if not is_ranked:
         return _Pool(candidates, {}, is_exhausted)
-    head = [candidate.id for candidate in candidates if candidate.id in first][:HEAD]
-    features, weights = await asyncio.gather(
-        store.read_features(search.scope, head), asyncio.shield(weighing)
-    )
     return _Pool(rank(question, weights, candidates, features, index.mixture), features, is_exhausted)
 
 
@@ -178,7 +183,7 @@ async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tu
     while len(sources) < wanted and position < len(pool.candidates):
         batch = pool.candidates[position : position + size]
         position, size = position + len(batch), 2 * size
-        points, features = await _read(index.store, search, batch, pool.features)
+        points, features = await _read(index, search, batch, pool.features)
         visible = await _visible_sources(index.manifest, search, batch, points, features)
         taken = [source for source in visible if selection.takes(source)]
         passed_over += len(visible) - len(taken)
@@ -188,13 +193,13 @@ async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tu
 
 
 async def _read(
-    store: VectorStore, search: Search, batch: list[Candidate], known: Mapping[str, str]
-) -> tuple[list[StoredPoint], Mapping[str, str]]:
+    index: Index, search: Search, batch: list[Candidate], known: Mapping[str, Packed]
+) -> tuple[list[StoredPoint], Mapping[str, Packed]]:
     """Payloads; and, where they are needed, the features that have not been read yet."""
     ids = [candidate.id for candidate in batch]
     unread = [id_ for id_ in ids if id_ not in known] if search.with_sentences else []
     points, more = await asyncio.gather(
-        store.retrieve(search.scope, ids), store.read_features(search.scope, unread)
+        index.store.retrieve(search.scope, ids), index.features.read(search.scope, unread)
     )
     return points, {**known, **more}
 
@@ -212,7 +217,7 @@ async def _visible_sources(
     search: Search,
     batch: Sequence[Candidate],
     points: Sequence[StoredPoint],
-    features: Mapping[str, str],
+    features: Mapping[str, Packed],
 ) -> list[Source]:
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
@@ -224,6 +229,6 @@ async def _visible_sources(
         if payload is None or document is None:
             continue
         if payload["document_version"] == document_version(document.id, document.version):
-            read = features.get(candidate.id, "") if search.with_sentences else None
+            read = features.get(candidate.id, NOTHING) if search.with_sentences else None
             sources.append(source_of(payload, candidate, document, read))
     return sources
