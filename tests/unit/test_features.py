@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragstone.core.models import Terms, Vector
-from ragstone.pipelines.features import WEIGHED_TOGETHER, Features, decode, pack_features
+from ragstone.pipelines.features import NOTHING, WEIGHED_TOGETHER, Features, decode, pack_features
 
 LONG = WEIGHED_TOGETHER
 
@@ -29,28 +29,31 @@ class TestVectors:
     def test_directions_survive(self) -> None:
         rows = unit_rows(5)
 
-        found = unpacked(pack_features(plain(5), [LONG] * 5, rows))
+        found = decode(pack_features(plain(5), [LONG] * 5, rows))
 
         assert np.allclose(np.linalg.norm(found.unit_vectors(), axis=1), 1.0, atol=1e-5)
         assert (np.sum(rows * found.unit_vectors(), axis=1) > 0.98).all()
 
     def test_cosines_are_those_of_the_vectors(self) -> None:
-        found = unpacked(pack_features(plain(5), [LONG] * 5, unit_rows(5)))
+        packed = pack_features(plain(5), [LONG] * 5, unit_rows(5))
+        found = unpacked(packed)
         question = unit_rows(1)[0]
 
         assert found.cosines(found.halves(), question) == pytest.approx(
-            found.unit_vectors() @ question, abs=1e-5
+            decode(packed).unit_vectors() @ question, abs=1e-5
         )
 
     def test_packing_again_changes_nothing(self) -> None:
         once = pack_features(plain(3), [LONG] * 3, unit_rows(3))
 
-        assert pack_features(plain(3), [LONG] * 3, unpacked(once).unit_vectors()) == once
+        assert pack_features(plain(3), [LONG] * 3, decode(once).unit_vectors()) == once
 
     def test_a_row_of_zeros_stays_one_and_is_like_nothing(self) -> None:
-        found = unpacked(pack_features(plain(2), [LONG] * 2, np.zeros((2, 8), np.float32)))
+        packed = pack_features(plain(2), [LONG] * 2, np.zeros((2, 8), np.float32))
+        found = unpacked(packed)
 
-        assert not found.unit_vectors().any()
+        assert not decode(packed).unit_vectors().any()
+        assert not decode(packed).has_vectors
         assert not found.cosines(found.halves(), unit_rows(1, 8)[0]).any()
         assert not found.has_vectors
 
@@ -63,14 +66,15 @@ class TestVectors:
     def test_an_odd_dimension_is_filled_up(self) -> None:
         rows = unit_rows(2, 7)
 
-        found = unpacked(pack_features(plain(2), [LONG] * 2, rows))
+        found = decode(pack_features(plain(2), [LONG] * 2, rows))
 
         assert found.unit_vectors().shape == (2, 8)
 
     def test_the_sum_of_a_chunks_vectors_has_its_length(self) -> None:
-        found = unpacked(*(pack_features(plain(rows), [LONG] * rows, unit_rows(rows)) for rows in (2, 3)))
+        packed = [pack_features(plain(rows), [LONG] * rows, unit_rows(rows)) for rows in (2, 3)]
+        found = unpacked(*packed)
 
-        sums = [found.unit_vectors()[:2].sum(axis=0), found.unit_vectors()[2:].sum(axis=0)]
+        sums = [decode(each).unit_vectors().sum(axis=0) for each in packed]
         assert found.sums == pytest.approx([np.linalg.norm(total) for total in sums], rel=1e-5)
 
     def test_a_sentence_takes_half_a_byte_a_value(self) -> None:
@@ -83,12 +87,13 @@ class TestTerms:
     def test_they_come_back_by_sentence_in_order(self) -> None:
         sentences = [Terms((5, 2**32 - 1), (7,)), Terms(()), Terms((5,), (9, 8))]
 
-        found = unpacked(pack_features(sentences, [LONG] * 3, np.zeros((0, 8), np.float32)))
+        packed = pack_features(sentences, [LONG] * 3, np.zeros((0, 8), np.float32))
+        found = unpacked(packed)
 
         assert found.terms.tolist() == [5, 2**32 - 1, 7, 5, 9, 8]
         assert found.sentence.tolist() == [0, 0, 0, 2, 2, 2]
         assert found.words.tolist() == [2, 0, 1]
-        assert found.tokens() == [frozenset((5, 7, 2**32 - 1)), frozenset(), frozenset((5, 8, 9))]
+        assert decode(packed).tokens() == [frozenset((5, 7, 2**32 - 1)), frozenset(), frozenset((5, 8, 9))]
 
     def test_chunks_follow_each_other_those_without_sentences_too(self) -> None:
         packed = pack_features(plain(2), [LONG] * 2, unit_rows(2))
@@ -107,7 +112,8 @@ class TestTerms:
     def test_nothing_is_nothing(self) -> None:
         found = unpacked("")
 
-        assert (found.chunks, found.terms.tolist(), found.has_vectors, found.tokens()) == (1, [], False, [])
+        assert (found.chunks, found.terms.tolist(), found.has_vectors) == (1, [], False)
+        assert (NOTHING.tokens(), NOTHING.has_vectors) == ([], False)
 
     def test_short_sentences_are_weighed_with_what_follows(self) -> None:
         lengths = [10, 20, 15, 50, 10, 10]

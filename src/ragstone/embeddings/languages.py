@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 UNKNOWN = ""
@@ -132,8 +133,7 @@ def languages_of_question(words: Iterable[str]) -> list[str]:
 
 
 def _count(words: Iterable[str], languages_of: Mapping[str, tuple[str, ...]]) -> tuple[int, Counter[str]]:
-    total, counts = 0, Counter[str]()
-    for word in words:
-        total += 1
-        counts.update(languages_of.get(word, ()))
-    return total, counts
+    known = list(words)
+    return len(known), Counter(
+        chain.from_iterable(languages_of[word] for word in known if word in languages_of)
+    )

@@ -11,6 +11,7 @@ Four bits a value lose nothing that can be measured, one bit .001 nDCG@10 (docs/
 """
 
 import struct
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ def pack_features(
 
 
 class Packed(NamedTuple):
-    """The parts of the layout, still as bytes."""
+    """The parts of the layout of one chunk, still as bytes."""
 
     sentences: int
     dimension: int
@@ -69,6 +70,27 @@ class Packed(NamedTuple):
     terms: bytes
     inverse: bytes
     levels: bytes
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the embedder gave some."""
+        return self.length_of_sum > 0
+
+    def tokens(self) -> list[frozenset[int]]:
+        """The distinct terms of each sentence, in the form in which they were first written or another."""
+        counts, ids, start, found = array("H", self.counts), array("I", self.terms).tolist(), 0, []
+        for row in range(0, len(counts), 2):
+            end = start + (counts[row] & _MOST) + counts[row + 1]
+            found.append(frozenset(ids[start:end]))
+            start = end
+        return found
+
+    def unit_vectors(self) -> Vector:
+        """Of each sentence, shape (sentences, dimension); zeros where it has none."""
+        levels = np.frombuffer(self.levels, np.uint8).reshape(self.sentences, self.dimension // 2)
+        wide = np.concatenate((levels & 15, levels >> 4), axis=1, dtype=np.float32, casting="unsafe") - _ZERO
+        unit: Vector = wide * np.frombuffer(self.inverse, "<f4")[:, None]
+        return unit
 
 
 NOTHING = Packed(0, 0, 0.0, "", b"", b"", b"", b"")
@@ -153,22 +175,6 @@ class Features:
     def cosines(self, halves: Vector, vector: Vector) -> NDArray[np.float32]:
         """Of each sentence to a unit vector of shape (dimension,); 0 where a sentence has none."""
         found: NDArray[np.float32] = (halves @ vector - np.float32(_ZERO) * vector.sum()) * self.inverse
-        return found
-
-    def unit_vectors(self, rows: slice = slice(None)) -> Vector:
-        """Of these sentences, shape (n, dimension); zeros where a sentence has none."""
-        levels = self.levels[rows]
-        wide = np.concatenate((levels & 15, levels >> 4), axis=1, dtype=np.float32, casting="unsafe") - _ZERO
-        unit: Vector = wide * self.inverse[rows, None]
-        return unit
-
-    def tokens(self) -> list[frozenset[int]]:
-        """The distinct terms of each sentence."""
-        ends = np.searchsorted(self.sentence, np.arange(len(self.words)), side="right").tolist()
-        ids, start, found = self.terms.tolist(), 0, []
-        for end in ends:
-            found.append(frozenset(ids[start:end]))
-            start = end
         return found
 
 

@@ -36,7 +36,7 @@ from ragstone.core.ports import (
 )
 from ragstone.core.retry import Dependency
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.features import Features, decode, pack_features
+from ragstone.pipelines.features import decode, pack_features
 from ragstone.pipelines.known import known_before
 from ragstone.pipelines.payload import chunk_payload, embedding_key, point_id, sentence_texts
 
@@ -275,7 +275,7 @@ def _point(
         dense, vectors = known.vector, known.spans
     else:
         assert known.dense is not None
-        dense, vectors = known.dense, Features.unpack([decode(known.payload["features"])]).unit_vectors()
+        dense, vectors = known.dense, decode(known.payload["features"]).unit_vectors()
     encoder, texts = parts.sparse_encoder, sentence_texts(chunk)
     language = encoder.language(chunk.text, chunked.language)
     sentences = [encoder.terms(text, language) for text in texts]

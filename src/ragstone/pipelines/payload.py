@@ -10,7 +10,7 @@ import numpy as np
 
 from ragstone.core.filters import epoch_micros
 from ragstone.core.models import Chunk, IngestTask, Location, Sentence, Source, VisibleDocument
-from ragstone.pipelines.features import Features, Packed
+from ragstone.pipelines.features import Packed
 from ragstone.pipelines.fusion import Candidate
 
 _POINTS = uuid.UUID("6f0b1d0e-53a6-5f0e-9d61-2f3f6ad6c1de")  # namespace of point ids; never change it
@@ -109,10 +109,10 @@ def source_of(
 def sentences_of(payload: Mapping[str, Any], features: Packed) -> tuple[Sentence, ...]:
     """The chunk's sentences, with vectors and terms where its features have them."""
     bounds: list[list[int]] = payload["sentences"]
-    read = Features.unpack([features])
-    is_known = len(read.words) == len(bounds)
-    vectors = read.unit_vectors() if is_known and read.has_vectors else np.zeros((len(bounds), 0), np.float32)
-    tokens = read.tokens() if is_known else [None] * len(bounds)
+    is_known = features.sentences == len(bounds)
+    has_vectors = is_known and features.has_vectors
+    vectors = features.unit_vectors() if has_vectors else np.zeros((len(bounds), 0), np.float32)
+    tokens = features.tokens() if is_known else [None] * len(bounds)
     first, text = payload["start"], payload["text"]
     return tuple(
         Sentence(start, end, text[start - first : end - first], vectors[row], tokens=tokens[row])

@@ -102,7 +102,8 @@ class _Scorer:
     def score(self, head: Sequence[Candidate], features: Mapping[str, Packed]) -> list[Candidate]:
         """All of them, in full."""
         g, mixture = self.legibility, self.mixture
-        found = Features.unpack([features[candidate.id] for candidate in head])
+        packed = [features[candidate.id] for candidate in head]
+        found = Features.unpack(packed)
         matches = _Matches.of(self.question, self.weights, found)
         dense = np.array([candidate.dense or 0.0 for candidate in head])
         sparse = np.array([self._of_best(candidate.sparse or 0.0) for candidate in head])
@@ -115,7 +116,7 @@ class _Scorer:
             halves = found.halves()
             sentence = _most_of_chunks(found, found.cosines(halves, self.question.vector))
             total += g * (mixture.chunk * dense + mixture.sentence * sentence)
-            feedback = _feedback(found, halves, total)
+            feedback = _feedback(packed, found, halves, total)
             total += g * mixture.feedback * feedback
             terms |= {"dense_sentence": sentence, "feedback": feedback}
         else:
@@ -205,15 +206,14 @@ def _most_of_chunks(found: Features, of_sentences: NDArray[np.float32]) -> Float
     return most
 
 
-def _feedback(found: Features, halves: Vector, scores: Floats) -> Floats:
+def _feedback(packed: Sequence[Packed], found: Features, halves: Vector, scores: Floats) -> Floats:
     """Cosine of each chunk's mean sentence to that of the best ones, which count by their scores."""
     best = np.argsort(-scores, kind="stable")[:_MODELS]
     weights = np.exp(_SHARPNESS * (scores[best] - scores[best[0]]))
     direction = np.zeros(halves.shape[1], np.float32)
     for chunk, weight in zip(best, weights, strict=True):
-        rows = slice(*np.searchsorted(found.chunk, (chunk, chunk + 1)))
         if found.sums[chunk] > 0:
-            direction += np.float32(weight / found.sums[chunk]) * found.unit_vectors(rows).sum(axis=0)
+            direction += np.float32(weight / found.sums[chunk]) * packed[chunk].unit_vectors().sum(axis=0)
     length = np.linalg.norm(direction)
     if not length:
         return np.zeros(found.chunks)

@@ -1,7 +1,7 @@
 """From an encoded question to visible, numbered sources: both legs, true scores, ranking, the manifest's word."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -184,10 +184,13 @@ async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tu
         batch = pool.candidates[position : position + size]
         position, size = position + len(batch), 2 * size
         points, features = await _read(index, search, batch, pool.features)
-        visible = await _visible_sources(index.manifest, search, batch, points, features)
-        taken = [source for source in visible if selection.takes(source)]
-        passed_over += len(visible) - len(taken)
-        sources += taken
+        for source in await _visible_sources(index.manifest, search, batch, points, features):
+            if len(sources) == wanted:
+                break
+            if selection.takes(source):
+                sources.append(source)
+            else:
+                passed_over += 1
     whole = _of_one_version(sources)
     return whole[:wanted], position - len(whole) - passed_over
 
@@ -218,17 +221,20 @@ async def _visible_sources(
     batch: Sequence[Candidate],
     points: Sequence[StoredPoint],
     features: Mapping[str, Packed],
-) -> list[Source]:
+) -> Iterator[Source]:
+    """Made one by one, as long as somebody wants them."""
     payloads = {point.id: point.payload for point in points}
     ids = sorted({payload["document_id"] for payload in payloads.values()})
     documents = await manifest.visible_documents(search.scope, ids) if ids else {}
-    sources: list[Source] = []
-    for candidate in batch:
-        payload = payloads.get(candidate.id)
-        document = documents.get(payload["document_id"]) if payload else None
-        if payload is None or document is None:
-            continue
-        if payload["document_version"] == document_version(document.id, document.version):
-            read = features.get(candidate.id, NOTHING) if search.with_sentences else None
-            sources.append(source_of(payload, candidate, document, read))
-    return sources
+
+    def made() -> Iterator[Source]:
+        for candidate in batch:
+            payload = payloads.get(candidate.id)
+            document = documents.get(payload["document_id"]) if payload else None
+            if payload is None or document is None:
+                continue
+            if payload["document_version"] == document_version(document.id, document.version):
+                read = features.get(candidate.id, NOTHING) if search.with_sentences else None
+                yield source_of(payload, candidate, document, read)
+
+    return made()
