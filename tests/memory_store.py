@@ -11,7 +11,8 @@ import numpy as np
 
 from ragstone.core.errors import EngineUnavailable
 from ragstone.core.filters import Filter, matches
-from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.legs import search_legs
+from ragstone.core.models import LegHits, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 
 
 class MemoryStore:
@@ -65,6 +66,12 @@ class MemoryStore:
             await self.search_dense(scope, dense, limit=limit, where=where, ids=ids),
             await self.search_sparse(scope, sparse, limit=limit, where=where, ids=ids),
         )
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """See the port."""
+        return await search_legs(self, scope, dense, sparse, limit=limit, where=where)
 
     async def search_sparse(
         self,

@@ -3,7 +3,7 @@
 import pytest
 
 from ragstone.core.models import ScoredId
-from ragstone.pipelines.fusion import ALPHA, Candidate, fuse, missing_from, single_leg
+from ragstone.pipelines.fusion import ALPHA, Candidate, fuse, single_leg
 
 
 def hits(**scores: float) -> list[ScoredId]:
@@ -49,5 +49,8 @@ def test_one_leg_alone_reports_its_raw_score_and_none_for_the_other(
     assert single_leg(hits(a=0.7), leg=leg) == [Candidate("a", 0.7, dense, sparse)]
 
 
-def test_what_the_other_leg_found_and_this_one_did_not_is_named_once_in_order() -> None:
-    assert missing_from(hits(a=1), hits(c=1, a=1, b=1)) == ["b", "c"]
+def test_a_script_that_the_encoder_cannot_read_lets_words_decide() -> None:
+    first, second = fuse(hits(a=0.9, b=0.1), hits(b=3.0), legibility=0.0)
+
+    assert (first.id, second.score) == ("b", 0.0)
+    assert first.score == pytest.approx(1 - ALPHA)

@@ -224,6 +224,17 @@ class ScoredId(NamedTuple):
     score: float
 
 
+class LegHits(NamedTuple):
+    """What ranking begins with: each leg's best hits; the scores in both legs of those that only one of them found; and
+    the IDF of the question's tokens, without those that no point has."""
+
+    dense: list[ScoredId]
+    sparse: list[ScoredId]
+    more_dense: list[ScoredId]
+    more_sparse: list[ScoredId]
+    idf: Mapping[int, float]
+
+
 # ---- documents, versions, jobs: the manifest's rows ----
 
 

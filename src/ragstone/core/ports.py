@@ -25,6 +25,7 @@ from ragstone.core.models import (
     JobKind,
     JobState,
     KnownChunk,
+    LegHits,
     ManifestCopy,
     Member,
     NewContent,
@@ -180,6 +181,14 @@ class VectorStore(Protocol):
         ids: Sequence[str] | None = None,
     ) -> tuple[list[ScoredId], list[ScoredId]]:
         """Both legs in one batch: (dense hits, sparse hits), each at most `limit`, best first, ties by id."""
+        ...
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """`search_hybrid`, the true score of each hit in the leg that did not find it, and `term_weights` of the query's
+        tokens: in one call where the store can. Where the sparse leg has no hit, nothing is looked up in it.
+        """
         ...
 
     async def search_sparse(

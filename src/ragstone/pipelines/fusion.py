@@ -61,9 +61,3 @@ def single_leg(hits: Sequence[ScoredId], *, leg: str) -> list[Candidate]:
 def in_order(candidates: list[Candidate]) -> list[Candidate]:
     """Best first; equal scores by id, so that the same question always gives the same order."""
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.id))
-
-
-def missing_from(hits: Sequence[ScoredId], others: Sequence[ScoredId]) -> list[str]:
-    """Ids that the other leg found and this one did not."""
-    found = {hit.id for hit in hits}
-    return sorted({other.id for other in others} - found)

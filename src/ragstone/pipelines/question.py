@@ -25,9 +25,15 @@ class Question:
 async def term_weights(
     store: VectorStore, scope: Scope, tokens: SparseVector, *, where: Filter | None = None
 ) -> dict[int, float]:
-    """IDF of each word, also of those that occur nowhere; of further forms (whose weight is below 1) the part that they
-    count, where they occur."""
-    found = await store.term_weights(scope, tokens.indices, where=where) if tokens.indices else {}
+    """`weigh` by what the store knows."""
+    return weigh(
+        tokens, await store.term_weights(scope, tokens.indices, where=where) if tokens.indices else {}
+    )
+
+
+def weigh(tokens: SparseVector, found: Mapping[int, float]) -> dict[int, float]:
+    """IDF (`found`) of each word, also of those that occur nowhere; of further forms (whose weight is below 1) the part
+    that they count, where they occur."""
     unseen = max(found.values(), default=1.0) + UNSEEN_BONUS
     return {
         token: value * found.get(token, unseen)

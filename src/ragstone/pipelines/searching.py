@@ -8,19 +8,17 @@ from typing import Literal
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Scope,
-    ScoredId,
     SearchMode,
     Source,
     StoredPoint,
-    Vector,
 )
 from ragstone.core.ports import Manifest, VectorStore
 from ragstone.pipelines.feature_cache import FeatureCache
 from ragstone.pipelines.features import NOTHING, Packed
-from ragstone.pipelines.fusion import Candidate, fuse, missing_from, single_leg
+from ragstone.pipelines.fusion import Candidate, fuse, single_leg
 from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import document_version, source_of
-from ragstone.pipelines.question import Question, term_weights
+from ragstone.pipelines.question import Question, term_weights, weigh
 from ragstone.pipelines.ranking import HEAD, MIXTURE, Mixture, rank
 from ragstone.pipelines.selection import Selection
 
@@ -69,8 +67,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Visible sources in order, and the weights of the question's terms where something was ranked or is to be answered
-    by them."""
+    """Visible sources in order, and the weights of the question's terms."""
 
     sources: list[Source]
     weights: Mapping[int, float]
@@ -78,11 +75,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Candidates in order, the features of those that have been read, and whether a larger pool could not find more."""
+    """Candidates in order, the features of those that have been read, whether a larger pool could not find more, and the
+    weights of the question's terms."""
 
     candidates: list[Candidate]
     features: Mapping[str, Packed]
     is_exhausted: bool
+    weights: Mapping[int, float]
 
 
 async def find_sources(index: Index, search: Search, question: Question) -> Found:
@@ -90,89 +89,49 @@ async def find_sources(index: Index, search: Search, question: Question) -> Foun
     or the legs are exhausted. Raises CollectionNotFound, EngineUnavailable."""
     wanted = search.offset + search.top_k
     limit, looks = max(HEAD, POOL_FACTOR * wanted), FRESH_LOOKS
-    is_ranked = search.mode == "hybrid" and index.ranking == "full"
-    weighing = asyncio.ensure_future(
-        _weigh(index, search, question, wanted=is_ranked or search.with_sentences)
-    )
-    try:
-        while True:
-            pool = await _pool(index, search, question, weighing, limit, is_ranked=is_ranked)
-            sources, dropped = await _visible(index, search, pool, wanted)
-            if len(sources) >= wanted or (pool.is_exhausted and (looks == 0 or not dropped)):
-                break
-            if pool.is_exhausted:
-                looks -= 1  # a switch may have overtaken us between the legs and the manifest
-            else:
-                limit *= 2
-        if not sources:
-            await index.manifest.require_collection(search.scope)
-        page = sources[search.offset : wanted]
-        if search.context_window:
-            page = await widen(index.store, index.features, search.scope, page, around=search.context_window)
-        return Found([replace(hit, n=n) for n, hit in enumerate(page, start=1)], await weighing)
-    finally:
-        weighing.cancel()
+    while True:
+        pool = await _pool(index, search, question, limit)
+        sources, dropped = await _visible(index, search, pool, wanted)
+        if len(sources) >= wanted or (pool.is_exhausted and (looks == 0 or not dropped)):
+            break
+        if pool.is_exhausted:
+            looks -= 1  # a switch may have overtaken us between the legs and the manifest
+        else:
+            limit *= 2
+    if not sources:
+        await index.manifest.require_collection(search.scope)
+    page = sources[search.offset : wanted]
+    if search.context_window:
+        page = await widen(index.store, index.features, search.scope, page, around=search.context_window)
+    return Found([replace(hit, n=n) for n, hit in enumerate(page, start=1)], pool.weights)
 
 
-async def _weigh(index: Index, search: Search, question: Question, *, wanted: bool) -> Mapping[int, float]:
-    if not wanted:
-        return {}
-    return await term_weights(index.store, search.scope, question.tokens, where=search.where)
-
-
-async def _pool(
-    index: Index,
-    search: Search,
-    question: Question,
-    weighing: asyncio.Future[Mapping[int, float]],
-    limit: int,
-    *,
-    is_ranked: bool,
-) -> _Pool:
-    store, vector = index.store, question.vector
-    if vector is None or search.mode == "sparse":
-        sparse = await store.search_sparse(search.scope, question.tokens, limit=limit, where=search.where)
-        dense, is_exhausted = [], len(sparse) < limit
-        candidates = single_leg(sparse, leg="sparse")
-    elif search.mode == "dense":
-        dense = await store.search_dense(search.scope, vector, limit=limit, where=search.where)
-        return _Pool(single_leg(dense, leg="dense"), {}, len(dense) < limit)
-    else:
-        dense, sparse = await store.search_hybrid(
-            search.scope, vector, question.tokens, limit=limit, where=search.where
+async def _pool(index: Index, search: Search, question: Question, limit: int) -> _Pool:
+    store, scope, where, vector = index.store, search.scope, search.where, question.vector
+    if search.mode == "hybrid" and vector is not None:
+        legs = await store.search_legs(scope, vector, question.tokens, limit=limit, where=where)
+        candidates = fuse(
+            [*legs.dense, *legs.more_dense], [*legs.sparse, *legs.more_sparse], legibility=question.legibility
         )
-        is_exhausted = len(dense) < limit and len(sparse) < limit
-        candidates = []
-    head = sorted({hit.id for hit in (*dense[:HEAD], *sparse[:HEAD])}) if is_ranked else []
-    legs, features, weights = await asyncio.gather(
-        _complete(store, search, question, vector, dense, sparse),
-        index.features.read(search.scope, head),
-        asyncio.shield(weighing),
-    )
-    candidates = candidates or fuse(*legs, legibility=question.legibility)
-    if not is_ranked:
-        return _Pool(candidates, {}, is_exhausted)
-    return _Pool(rank(question, weights, candidates, features, index.mixture), features, is_exhausted)
-
-
-async def _complete(
-    store: VectorStore,
-    search: Search,
-    question: Question,
-    vector: Vector | None,
-    dense: list[ScoredId],
-    sparse: list[ScoredId],
-) -> tuple[list[ScoredId], list[ScoredId]]:
-    """A hit of one leg alone gets its true score in the other: counting it as 0 costs .009 nDCG@10."""
-    missing = missing_from(dense, sparse) + missing_from(sparse, dense)
-    if (
-        vector is None or not missing or not sparse
-    ):  # a sparse leg without any hit has nothing to give to the others
-        return dense, sparse
-    more_dense, more_sparse = await store.search_hybrid(
-        search.scope, vector, question.tokens, limit=len(missing), where=search.where, ids=missing
-    )
-    return [*dense, *more_dense], [*sparse, *more_sparse]
+        first = (*legs.dense[:HEAD], *legs.sparse[:HEAD])
+        is_exhausted = len(legs.dense) < limit and len(legs.sparse) < limit
+        weights = weigh(question.tokens, legs.idf)
+    else:
+        leg: SearchMode = "dense" if search.mode == "dense" and vector is not None else "sparse"
+        searching = (
+            store.search_dense(scope, vector, limit=limit, where=where)
+            if vector is not None and leg == "dense"
+            else store.search_sparse(scope, question.tokens, limit=limit, where=where)
+        )
+        hits, weights = await asyncio.gather(
+            searching, term_weights(store, scope, question.tokens, where=where)
+        )
+        candidates, first, is_exhausted = single_leg(hits, leg=leg), (*hits[:HEAD],), len(hits) < limit
+    if search.mode != "hybrid" or index.ranking == "fused":
+        return _Pool(candidates, {}, is_exhausted, weights)
+    features = await index.features.read(scope, sorted({hit.id for hit in first}))
+    ranked = rank(question, weights, candidates, features, index.mixture)
+    return _Pool(ranked, features, is_exhausted, weights)
 
 
 async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tuple[list[Source], int]:

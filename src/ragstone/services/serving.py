@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ragstone.core.filters import Filter
-from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.models import LegHits, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 from ragstone.core.ports import Monitored, VectorStore
 
 
@@ -58,6 +58,12 @@ class ServingStore:
     ) -> tuple[list[ScoredId], list[ScoredId]]:
         """See the port."""
         return await self._serving.search_hybrid(scope, dense, sparse, limit=limit, where=where, ids=ids)
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """See the port."""
+        return await self._serving.search_legs(scope, dense, sparse, limit=limit, where=where)
 
     async def search_sparse(
         self,

@@ -14,7 +14,8 @@ import numpy as np
 
 from ragstone.core.errors import BadEmbedding
 from ragstone.core.filters import Filter, matches, payload_fields
-from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.legs import search_legs
+from ragstone.core.models import LegHits, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ class InMemoryVectorStore:
             await self.search_dense(scope, dense, limit=limit, where=where, ids=ids),
             await self.search_sparse(scope, sparse, limit=limit, where=where, ids=ids),
         )
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """See the port."""
+        return await search_legs(self, scope, dense, sparse, limit=limit, where=where)
 
     async def search_sparse(
         self,

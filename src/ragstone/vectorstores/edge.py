@@ -10,7 +10,16 @@ from typing import Any, Protocol
 from ragstone.core.errors import EngineUnavailable, RagstoneError
 from ragstone.core.files import copy_tree, sync_tree
 from ragstone.core.filters import Filter
-from ragstone.core.models import EngineState, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.models import (
+    EngineState,
+    LegHits,
+    Point,
+    Scope,
+    ScoredId,
+    SparseVector,
+    StoredPoint,
+    Vector,
+)
 from ragstone.core.threads import in_thread
 from ragstone.vectorstores.codec import (
     pack_payload,
@@ -111,6 +120,20 @@ class EdgeVectorStore:
         legs = await self._search(scope, limit=limit, where=where, ids=ids, dense=dense, sparse=sparse)
         found = [*legs, [], []]
         return found[0], found[1]
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """See the port. Raises BadEmbedding for vectors that cannot be compared."""
+        if limit < 1 or not sparse.indices:
+            near = await self.search_dense(scope, dense, limit=limit, where=where)
+            return LegHits(near, [], [], [], {})
+        packed = unit_rows([dense], self._dimension).tobytes()
+        *legs, idf = await self._link.call(
+            "search_legs", _key(scope), _condition(where), packed, pack_sparse(sparse), limit
+        )
+        near, worded, more_near, more_worded = (unpack_hits(hits) for hits in legs)
+        return LegHits(near, worded, more_near, more_worded, dict(idf))
 
     async def search_sparse(
         self,

@@ -109,6 +109,17 @@ class Engine:
             legs.append(partial(_sparse_query, weighted, selected) if weighted else None)
         return self._run(legs, limit)
 
+    def search_legs(
+        self, scope: str, where: Condition | None, dense: bytes, sparse: tuple[bytes, bytes], limit: int
+    ) -> list[Any]:
+        """Hits of both legs, those of what only one of them found, and the IDF of the query's tokens."""
+        near, worded = self.search(scope, where, None, dense, sparse, limit)
+        once = sorted(set(near[0]) ^ set(worded[0]))
+        more: list[Hits] = [([], []), ([], [])]
+        if once and worded[0]:
+            more = self.search(scope, where, once, dense, sparse, len(once))
+        return [near, worded, *more, self.term_weights(scope, where, integers(sparse[0]))]
+
     def term_weights(
         self, scope: str, where: Condition | None, indices: Sequence[int]
     ) -> list[tuple[int, float]]:
@@ -348,6 +359,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         Engine.upsert,
         Engine.replace_payloads,
         Engine.search,
+        Engine.search_legs,
         Engine.term_weights,
         Engine.retrieve,
         Engine.read_features,

@@ -10,7 +10,8 @@ from qdrant_client import models
 from ragstone.core.crash import crash_point
 from ragstone.core.errors import EngineUnavailable, RagstoneError
 from ragstone.core.filters import Filter
-from ragstone.core.models import Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
+from ragstone.core.legs import search_legs
+from ragstone.core.models import LegHits, Point, Scope, ScoredId, SparseVector, StoredPoint, Vector
 from ragstone.vectorstores.codec import pack_sparse, unit_rows, unpack_hits
 from ragstone.vectorstores.fields import embedding_token, encode_filter, scope_key
 from ragstone.vectorstores.frames import number_field, number_keys
@@ -118,6 +119,12 @@ class QdrantVectorStore:
         legs = await self._search(scope, limit=limit, where=where, ids=ids, dense=dense, sparse=sparse)
         found = [*legs, [], []]
         return found[0], found[1]
+
+    async def search_legs(
+        self, scope: Scope, dense: Vector, sparse: SparseVector, *, limit: int, where: Filter | None = None
+    ) -> LegHits:
+        """See the port."""
+        return await search_legs(self, scope, dense, sparse, limit=limit, where=where)
 
     async def search_sparse(
         self,

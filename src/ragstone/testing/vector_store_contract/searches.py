@@ -36,6 +36,26 @@ class SearchPromises:
         assert ids_of(hits) == [points[cosine].id for cosine in lengths]
         assert is_near(scores_of(hits), {points[cosine].id: cosine for cosine in lengths})
 
+    async def test_legs_are_completed_by_each_other(self, store: VectorStore) -> None:
+        """In one call what the single ones say."""
+        scope = fresh_scope()
+        points = [
+            point(text, dense=_at(cosine)) for text, cosine in (("red", 0.1), ("blue", 0.9), ("red dog", 0.5))
+        ]
+        await store.upsert(scope, points)
+        query = tokens("red unheard")
+        legs = await store.search_legs(scope, axis(0), query, limit=1)
+        near, worded = await store.search_hybrid(scope, axis(0), query, limit=1)
+        assert (ids_of(legs.dense), ids_of(legs.sparse)) == (ids_of(near), ids_of(worded))
+        once = [legs.dense[0].id, legs.sparse[0].id]
+        all_near, all_worded = await store.search_hybrid(scope, axis(0), query, limit=EVERYTHING, ids=once)
+        assert is_near(scores_of([*legs.dense, *legs.more_dense]), scores_of(all_near))
+        assert is_near(scores_of([*legs.sparse, *legs.more_sparse]), scores_of(all_worded))
+        assert legs.idf == await store.term_weights(scope, query.indices)
+        wordless = await store.search_legs(scope, axis(0), tokens("unheard"), limit=2)
+        assert (len(wordless.dense), wordless.sparse, wordless.more_dense, wordless.idf) == (2, [], [], {})
+        assert (await store.search_legs(scope, axis(0), tokens(""), limit=2)).sparse == []
+
     async def test_sparse_hits_are_bm25_best_first(self, store: VectorStore) -> None:
         """Sum over shared tokens of query weight, IDF and stored weight."""
         scope = fresh_scope()
