@@ -24,7 +24,7 @@ RECOVERS_WITHIN_S = 60.0
 """Two to three seconds on an idle machine: nearly all of it is Python's imports."""
 DIES_WITHIN_S = 10.0
 ENDS_WITHIN_S = 10.0
-LONG_TEXT = "\n\n".join(f"Paragraph {number} of a long text about markers." for number in range(3000))
+LONG_TEXT = "\n\n".join(f"Paragraph {number} of a long text about markers." for number in range(1200))
 
 
 async def readiness(url: str) -> int:
