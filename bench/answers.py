@@ -175,6 +175,7 @@ async def _confidences(inside: Inside, questions: Sequence[Asked]) -> list[Confi
     found = []
     for asked in questions:
         evidence = await inside.evidence(asked.text, collection=COLLECTION, left_out=asked.filter)
-        answer = " ".join(text for _, text in select_sentences(asked.text, evidence.sources))
+        chosen = select_sentences(asked.text, evidence.sources, language=evidence.language)
+        answer = " ".join(text for _, text in chosen)
         found.append(Confidence(evidence.confidence, holds(answer, asked.gold), asked.is_for_choosing))
     return found

@@ -786,7 +786,8 @@ class Message:
 class Prompt:
     """What an answerer is asked. Models that write take `messages`; extractive ones choose from `sources`.
 
-    `model` None is the answerer's first; `temperature` and `max_tokens` None are not sent."""
+    `language` is that of the question, as `question_kinds` has it, for those who choose. `model` None is the answerer's
+    first; `temperature` and `max_tokens` None are not sent."""
 
     question: str
     sources: Sequence[Source] = ()
@@ -794,6 +795,7 @@ class Prompt:
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

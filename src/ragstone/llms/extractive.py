@@ -1,21 +1,16 @@
 """Answers without a model: the sentences that answer best, word for word, each cited. No network, no key."""
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 
 from ragstone.core.models import Ending, Prompt, Sentence, Source
+from ragstone.core.question_kinds import Kind, kind_of
 from ragstone.core.text import readable
 
-WITHIN = 0.08  # of the best sentence's score: what lies closer is shown too
+WITHIN = 0.085  # of the best sentence's score: what lies closer is shown too
 WITHIN_EXPLAINING = 0.20  # for questions that ask to explain or to list
 MAX_SENTENCES = 3
 MIN_CHARACTERS = 12  # shorter ones are labels, cells and fragments
 SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
-
-_EXPLAINS = re.compile(
-    r"^\W*(?:how (?:do|does|can|should|is|are|to)|why|explain|describe|list|what are|which|tell me about|compare)\b",
-    re.I,
-)
 
 
 class ExtractiveLLM:
@@ -26,7 +21,7 @@ class ExtractiveLLM:
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Ending, None]:
         """One piece a sentence, in the order of the sources and of their text; none where no sentence answers."""
-        chosen = select_sentences(prompt.question, prompt.sources)
+        chosen = select_sentences(prompt.question, prompt.sources, language=prompt.language)
         for position, (source, text) in enumerate(chosen):
             yield f"{' ' if position else ''}{text} [{source.n}]"
         yield Ending("stop")
@@ -35,8 +30,11 @@ class ExtractiveLLM:
         """Nothing to free."""
 
 
-def select_sentences(question: str, sources: Sequence[Source]) -> list[tuple[Source, str]]:
-    """The best sentence and those close to it, distinct, in reading order; explaining questions get more."""
+def select_sentences(
+    question: str, sources: Sequence[Source], *, language: str = ""
+) -> list[tuple[Source, str]]:
+    """The best sentence and those close to it, distinct, in reading order; explaining questions get more. `language` is
+    that of `question_kinds`."""
     ranked = sorted(
         (
             (sentence, source)
@@ -48,7 +46,8 @@ def select_sentences(question: str, sources: Sequence[Source]) -> list[tuple[Sou
     )
     if not ranked:
         return []
-    floor = ranked[0][0].score - (WITHIN_EXPLAINING if _EXPLAINS.match(question) else WITHIN)
+    explains = kind_of(question, language) in (Kind.EXPLANATION, Kind.LISTING)
+    floor = ranked[0][0].score - (WITHIN_EXPLAINING if explains else WITHIN)
     chosen: list[tuple[Sentence, Source]] = []
     for sentence, source in ranked:
         if sentence.score < floor or len(chosen) == MAX_SENTENCES:

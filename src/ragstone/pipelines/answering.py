@@ -69,10 +69,10 @@ async def begin_answer(
     begun = BegunAnswer(model, patience, clock, usage=rewritten.usage, reason=evidence.abstention)
     if evidence.abstention is not None:
         return begun
-    fallback = Prompt(rewritten.question, evidence.sources)
+    fallback = Prompt(rewritten.question, evidence.sources, language=evidence.language)
     if rewritten.is_degraded:  # the model was down a moment ago
         return await begun.fall_back(answerers.fallback, fallback)
-    prompt = _prompt(chosen, ask, model, rewritten.question, evidence.sources)
+    prompt = _prompt(chosen, ask, model, rewritten.question, evidence)
     log.debug("asking the answerer", extra={"model": model, "sources": len(prompt.sources)})
     clock.tell(
         "generation",
@@ -248,10 +248,11 @@ def timings_of(stopwatch: Stopwatch, request_id: str, usage: Usage) -> Timings:
     return Timings({"request_id": request_id, **stages, "retries": dict(stopwatch.retries)}, usage)
 
 
-def _prompt(chosen: Answerer, ask: Ask, model: str, question: str, sources: Sequence[Source]) -> Prompt:
+def _prompt(chosen: Answerer, ask: Ask, model: str, question: str, evidence: Evidence) -> Prompt:
     """With the sources that the answer may cite."""
+    sources = evidence.sources
     if not chosen.llm.is_generative:
-        return Prompt(question, sources)
+        return Prompt(question, sources, language=evidence.language)
     max_tokens = min(ask.max_tokens, chosen.context_tokens // 2)
     grounded = ground(question, sources, budget_tokens=chosen.context_tokens - max_tokens)
     return Prompt(question, grounded.sources, grounded.messages, model, ask.temperature, max_tokens)
