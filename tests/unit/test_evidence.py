@@ -9,8 +9,10 @@ import pytest
 from ragstone.core.models import Scope, Source, Vector
 from ragstone.pipelines.evidence import (
     ANSWER_FROM,
+    ANSWER_FROM_BY_WORDS,
     CONSIDERED,
     NOTHING_BELOW,
+    NOTHING_BELOW_BY_WORDS,
     Evidence,
     gather_evidence,
 )
@@ -22,10 +24,11 @@ from tests.words import source, tokens
 REFUNDS = "Refunds are paid within 14 days. The support team is happy to help."
 
 
-async def weigh(question: str, *sources: Source, dense: bool = True) -> Evidence:
+async def weigh(question: str, *sources: Source, dense: bool = True, language: str = "") -> Evidence:
     vector: Vector | None = direction(question) if dense else None
     store = cast("Any", TermWeights({"refunds": 3.0, "paid": 2.0, "are": 0.2, "within": 1.7}))
     asked = encoded(question, vector)
+    asked = replace(asked, terms=replace(asked.terms, language=language))
     weights = await term_weights(store, Scope(), asked.tokens)
     return gather_evidence(WordEncoder(), weights, asked, sources)
 
@@ -66,12 +69,27 @@ class TestGate:
     async def test_between_the_two_floors_the_context_is_insufficient(self) -> None:
         found = source(
             "within", scores={"dense": None, "sparse": 3.0}
-        )  # it weighs 1.7, the unseen word 2.2 (.436)
+        )  # it weighs 1.7, each unseen word 2.2 (.279)
 
-        evidence = await weigh("within unheard", found, dense=False)
+        evidence = await weigh("within unheard of", found, dense=False)
 
-        assert NOTHING_BELOW <= evidence.confidence < ANSWER_FROM
+        assert NOTHING_BELOW_BY_WORDS <= evidence.confidence < ANSWER_FROM_BY_WORDS
         assert evidence.abstention == "insufficient_context"
+
+    async def test_in_other_languages_the_words_count_more(self) -> None:
+        english = await weigh("within unheard", source(REFUNDS))
+        german = await weigh("within unheard", source(REFUNDS), language="de")
+
+        assert english.confidence < ANSWER_FROM
+        assert (english.abstention, german.abstention) == ("insufficient_context", None)
+        assert (english.language, german.language) == ("", "de")
+
+    async def test_words_that_only_ask_do_not_count_in_languages_without_a_list_of_them(self) -> None:
+        found = source("Рефунд refunds paid.", scores={"dense": None, "sparse": 3.0})
+
+        evidence = await weigh("refunds 언제 어떻게 얼마나", found, dense=False)
+
+        assert (evidence.confidence, evidence.language) == (1.0, "ko")
 
 
 class TestScores:

@@ -26,6 +26,8 @@ class Wording:
 
     An entry that begins with `^` has to open the question, any other may stand anywhere in it. `numbers` are words for
     numbers. In languages whose nouns all have capitals, or whose script has none, a name cannot be told: no `name`.
+    `asking` are words and endings that say nothing about what is asked for, where no list of `embeddings.languages` has
+    them.
     """
 
     listing: Iterable[str] = ()
@@ -33,6 +35,7 @@ class Wording:
     name: Iterable[str] = ()
     explanation: Iterable[str] = ()
     numbers: str = ""
+    asking: str = ""
 
 
 WORDINGS: Mapping[str, Wording] = MappingProxyType(
@@ -213,6 +216,8 @@ WORDINGS: Mapping[str, Wording] = MappingProxyType(
             quantity=("(?:什么时候|何时|多少|多久|多长|多大|多远|多高|多重|几(?!乎)|哪一?年|哪天|哪一天)",),
             explanation=("(?:怎么|怎样|如何|为什么|为何|解释|说明|描述)",),
             numbers="[一二两三四五六七八九十百千万半]+(?=[年月日天个小时分秒元米克公里周次人台只])",
+            asking="什么时候|什么|何时|多少|多久|多长|多大|多远|多高|哪里|哪儿|哪些|哪个|哪|谁|怎么样|怎么|怎样|如何|为什么|为何|请问|可以|能够"
+            "|几|吗|呢|的|了|是|有|能|要|在",
         ),
         "ja": Wording(
             listing=("(?:一覧|列挙|挙げて|手順|どんな.{1,40}ありますか)",),
@@ -221,24 +226,29 @@ WORDINGS: Mapping[str, Wording] = MappingProxyType(
             ),
             explanation=("(?:どうやって|どのように|どうすれば|なぜ|どうして|説明)",),
             numbers="[一二三四五六七八九十百千万半]+(?=[年月日時分秒円個人回週台])",
+            asking=r"\p{Hiragana}+|何(?:時間?|年間?|月|日間?|分間?|人|回|度|個|冊|枚|台|歳)?|誰",
         ),
         "ko": Wording(
             listing=("(?:나열|목록|종류는|단계)",),
             quantity=("(?:언제|몇|얼마)",),
             explanation=("(?:어떻게|왜|설명)",),
             numbers="(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|백|천|만) ?(?=[개명시번살달대주])",
+            asking="누가|누구|언제|어디서?|어디|어떻게|얼마나|얼마|몇|무엇을?|무슨|어떤|왜|(?:이?[인은]가|[하되있]?나|[을를]?까|어|예|이에)요(?=\\W|$)|습니까",
         ),
         "ar": Wording(
             listing=("^(?:اذكر|عدد|ما هي)", "خطوات"),
             quantity=("متى", "(?:^|\\W)كم(?:\\W|$)", "(?:أي|اي) (?:عام|سنة|يوم|شهر|تاريخ)"),
             explanation=("^(?:كيف|لماذا|اشرح|صف)",),
             numbers="(?:اثنان|اثنين|يومان|يومين|ثلاثة|ثلاث|أربعة|أربع|خمسة|خمس|ستة|ست|سبعة|سبع|ثمانية|تسعة|عشرة|عشر|مئة|ألف|نصف|ربع)",
+            asking=r"\b(?:من|ما|ماذا|هي|هو|هل|كم|كيف|متى|أين|لماذا|في|على|إلى|عن|مع|أي|هذا|هذه|يوجد|يمكن|تبلغ|يبلغ)\b",
         ),
         "hi": Wording(
             listing=("(?:सूची|कौन-कौन|कौन कौन|चरण)",),
             quantity=("(?:कब|कितन[ाेी]|किस (?:वर्ष|साल|दिन|तारीख))",),
             explanation=("(?:कैसे|क्यों|समझाइए|समझाएं|वर्णन)",),
             numbers="(?:दो|तीन|चार|पाँच|पांच|छह|सात|आठ|नौ|दस|बीस|सौ|हज़ार|हजार|लाख|आधा)",
+            asking=r"(?<!\w)(?:है|हैं|था|थी|थे|का|की|के|को|में|से|पर|और|ने|यह|वह|क्या|कौन|किसने|किसे|किस|कब|कैसे|कहाँ|कहां|क्यों|कितन[ाेी]|हो|होता|होती|होते"
+            r"|कर|करें|करते|सकता|सकती|सकते|ले|लिए)(?!\w)",
         ),
     }
 )
@@ -264,6 +274,12 @@ def language_asked_in(text: str, guessed: str) -> str:
         return guessed
     found = next((code for code, script in _SCRIPTS if script.search(text)), "")
     return "" if found == "ar" and _NOT_ARABIC.search(text) else found
+
+
+def without_asking(text: str, language: str) -> str:
+    """The text without the words that only ask, in languages whose questions still have them as terms."""
+    pattern = _ASKING.get(language)
+    return text if pattern is None else pattern.sub(" ", text)
 
 
 def kind_of(text: str, language: str) -> Kind | None:
@@ -323,6 +339,7 @@ def _number_pattern(numbers: str) -> "regex.Pattern[str]":
 
 _DIGIT = regex.compile(r"\d")
 _NUMBERS = {code: _number_pattern(wording.numbers) for code, wording in WORDINGS.items()}
+_ASKING = {code: regex.compile(wording.asking) for code, wording in WORDINGS.items() if wording.asking}
 _PATTERNS = {
     code: tuple(
         (kind, _compile(alternatives))

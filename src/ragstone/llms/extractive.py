@@ -9,7 +9,7 @@ from ragstone.core.text import readable
 WITHIN = 0.085  # of the best sentence's score: what lies closer is shown too
 WITHIN_EXPLAINING = 0.20  # for questions that ask to explain or to list
 MAX_SENTENCES = 3
-MIN_CHARACTERS = 12  # shorter ones are labels, cells and fragments
+MIN_BYTES = 12  # of UTF-8, as for sentences: shorter ones are labels, cells and fragments
 SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
 
 
@@ -61,7 +61,7 @@ def select_sentences(
 def _is_answer(sentence: Sentence, source: Source) -> bool:
     text = readable(sentence.text)
     is_heading = text in source.heading or text == source.title
-    return not is_heading and not text.endswith("?") and len(text) >= MIN_CHARACTERS
+    return not is_heading and not text.endswith("?") and len(text.encode("utf-8", "replace")) >= MIN_BYTES
 
 
 def _says_the_same(one: Sentence, other: Sentence) -> bool:

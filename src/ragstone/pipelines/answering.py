@@ -28,10 +28,11 @@ from ragstone.core.models import (
 from ragstone.core.ports import LLM
 from ragstone.core.retry import Dependency, is_outage
 from ragstone.core.timing import Stopwatch
+from ragstone.pipelines.abstaining import words_of_abstention
 from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerer, Answerers, Ask, Patience
 from ragstone.pipelines.conversation import Rewritten
 from ragstone.pipelines.evidence import Evidence
-from ragstone.pipelines.generation import ABSTENTIONS, UNANSWERED, AnswerChecker
+from ragstone.pipelines.generation import UNANSWERED, AnswerChecker
 from ragstone.pipelines.prompting import ground
 from ragstone.pipelines.thinking import ThinkingFilter
 
@@ -66,7 +67,9 @@ async def begin_answer(
     the fallback answers. Raises as `LLM.generate`, InvalidRequest, DeadlineExceeded."""
     chosen = answerers.chosen
     model = ask.model or chosen.llm.models[0]
-    begun = BegunAnswer(model, patience, clock, usage=rewritten.usage, reason=evidence.abstention)
+    begun = BegunAnswer(
+        model, patience, clock, usage=rewritten.usage, reason=evidence.abstention, language=evidence.language
+    )
     if evidence.abstention is not None:
         return begun
     fallback = Prompt(rewritten.question, evidence.sources, language=evidence.language)
@@ -99,14 +102,15 @@ async def begin_answer(
 
 @dataclass(slots=True)
 class BegunAnswer:
-    """An answer of which the first piece is there. `reason` is set where there is nothing to answer from;
-    `most_characters` is None for an answerer that knows its own end."""
+    """An answer of which the first piece is there. `reason` is set where there is nothing to answer from, to be told in
+    `language`; `most_characters` is None for an answerer that knows its own end."""
 
     model: str
     patience: Patience
     stopwatch: Stopwatch
     usage: Usage
     reason: str | None
+    language: str = ""
     citable: Sequence[Source] = ()
     most_characters: int | None = None
     dependency: Dependency | None = None
@@ -161,7 +165,7 @@ class BegunAnswer:
             if checker.declined or not checker.said_something:
                 self.reason = UNANSWERED
         if self.reason is not None and not checker.said_something:
-            yield Token(ABSTENTIONS[self.reason])
+            yield Token(words_of_abstention(self.reason, self.language))
 
     async def _checked(
         self, texts: AsyncGenerator[str, None], checker: AnswerChecker

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ragstone.core.models import Sentence, Source, Terms, Vector
 from ragstone.core.ports import SparseEncoder
-from ragstone.core.question_kinds import Expected, language_asked_in
+from ragstone.core.question_kinds import Expected, language_asked_in, without_asking
 from ragstone.pipelines.question import Question, share
 
 CONSIDERED = 5  # sources whose sentences are weighed; more adds distraction, not answers
@@ -22,6 +22,12 @@ CONSIDERED = 5  # sources whose sentences are weighed; more adds distraction, no
 # The gate, fitted on one half of the evaluation questions and reported on the other (docs/quality.md).
 NOTHING_BELOW = 0.40
 ANSWER_FROM = 0.46
+MEANING = 0.6  # what the best cosine counts, the rest is the words'
+# Cosines of other languages than English have other scales, and mean nothing where the encoder cannot read: the words
+# count more, and the floors are theirs (tests/e2e/test_languages.py).
+NOTHING_BELOW_BY_WORDS = 0.20
+ANSWER_FROM_BY_WORDS = 0.33
+MEANING_BY_WORDS = 0.3
 
 # What a sentence ends with, in any script; behind it there may be closing marks, and notes such as [2].
 _PROSE_END = re.compile(r"[.!?…。．｡！？؟۔।॥։።][\"'”’»)\]」』）】]*(?:\[[^\[\]]{1,40}\])*$")
@@ -48,12 +54,27 @@ def gather_evidence(
     if not sources:
         return Evidence((), 0.0, "no_results", language)
     expected = Expected.of(question.text, language)
-    considered = [
-        _Features.of(encoder, question, expected, source, weights) for source in sources[:CONSIDERED]
-    ]
-    confidence = _confidence(question, considered)
+    told = _weights_that_tell(encoder, question, language, weights)
+    considered = [_Features.of(encoder, question, expected, source, told) for source in sources[:CONSIDERED]]
+    confidence, is_calibrated = _confidence(question, language, considered)
     scored = tuple(features.scored_source() for features in considered)
-    return Evidence((*scored, *sources[CONSIDERED:]), confidence, _abstention(confidence), language)
+    return Evidence(
+        (*scored, *sources[CONSIDERED:]),
+        confidence,
+        _abstention(confidence, is_calibrated=is_calibrated),
+        language,
+    )
+
+
+def _weights_that_tell(
+    encoder: SparseEncoder, question: Question, language: str, weights: Mapping[int, float]
+) -> Mapping[int, float]:
+    """Without the words that only ask; all where there are no others."""
+    heart = without_asking(question.text, language)
+    if heart is question.text:
+        return weights
+    kept = _tokens(encoder.query_terms(heart))
+    return {token: weight for token, weight in weights.items() if token in kept} or weights
 
 
 def tokens_of(encoder: SparseEncoder, sentence: Sentence) -> frozenset[int]:
@@ -70,10 +91,11 @@ def has_vectors(source: Source) -> bool:
     return any(sentence.vector.any() for sentence in source.sentences)
 
 
-def _abstention(confidence: float) -> str | None:
-    if confidence < NOTHING_BELOW:
+def _abstention(confidence: float, *, is_calibrated: bool) -> str | None:
+    if confidence < (NOTHING_BELOW if is_calibrated else NOTHING_BELOW_BY_WORDS):
         return "low_score"
-    return "insufficient_context" if confidence < ANSWER_FROM else None
+    is_enough = confidence >= (ANSWER_FROM if is_calibrated else ANSWER_FROM_BY_WORDS)
+    return None if is_enough else "insufficient_context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +108,7 @@ class _Features:
     overlap_around: NDArray[np.float64]
     fits_type: NDArray[np.float64]
     cosine: NDArray[np.float64]
+    legibility: float
     not_prose: NDArray[np.float64]
 
     @classmethod
@@ -109,6 +132,7 @@ class _Features:
             overlap_around=np.array([share(weights, found) for found in around]),
             fits_type=np.array([float(expected.is_in(sentence.text)) for sentence in sentences]),
             cosine=_cosines(question.vector, sentences),
+            legibility=question.legibility,
             not_prose=np.array([float(not _PROSE_END.search(sentence.text)) for sentence in sentences]),
         )
 
@@ -116,7 +140,8 @@ class _Features:
         """How well each sentence answers, about 0..1."""
         passage = max(0.0, min(1.0, self.source.score))
         lexical = 0.20 * self.overlap + 0.15 * self.overlap_around + 0.30 * passage + 0.10 * self.fits_type
-        return lexical + 0.25 * np.maximum(self.cosine, 0.0) - NOT_PROSE * self.not_prose
+        meaning = 0.25 * self.legibility * np.maximum(self.cosine, 0.0)
+        return lexical + meaning - NOT_PROSE * self.not_prose
 
     def scored_source(self) -> Source:
         """The source with its sentences' scores filled in."""
@@ -128,14 +153,16 @@ class _Features:
         return replace(self.source, sentences=scored)
 
 
-def _confidence(question: Question, considered: Sequence[_Features]) -> float:
-    """0..1: .6 best sentence cosine + .4 best share of terms in one passage; the share alone where the question or all
-    sentences have no dense vector."""
+def _confidence(question: Question, language: str, considered: Sequence[_Features]) -> tuple[float, bool]:
+    """0..1, of the best cosine of a sentence and the best share of terms in one passage; and whether the floors for
+    English apply to it. The share alone where the question or all sentences have no vector."""
     coverage = max(features.coverage for features in considered)
     if question.vector is None or not any(has_vectors(features.source) for features in considered):
-        return coverage
-    cosine = max((float(features.cosine.max(initial=0.0)) for features in considered), default=0.0)
-    return 0.6 * cosine + 0.4 * coverage
+        return coverage, False
+    cosine = max(float(features.cosine.max(initial=0.0)) for features in considered)
+    is_calibrated = language == "en" or (not language and question.text.isascii())
+    meaning = MEANING if is_calibrated else MEANING_BY_WORDS * question.legibility
+    return meaning * cosine + (1.0 - meaning) * coverage, is_calibrated
 
 
 def _cosines(vector: Vector | None, sentences: Sequence[Sentence]) -> NDArray[np.float64]:

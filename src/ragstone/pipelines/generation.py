@@ -12,13 +12,7 @@ from ragstone.pipelines.declining import LONGEST_DECLINING, UNANSWERABLE, Declin
 from ragstone.pipelines.marks import Mark, MarkReader
 from ragstone.pipelines.support import ClaimJudge, Support, find_verbatim, unsupported_by
 
-__all__ = ["ABSTENTIONS", "UNANSWERABLE", "UNANSWERED", "AnswerChecker", "Verdict"]
-
-ABSTENTIONS = {
-    "no_results": "There are no documents here that I could answer from.",
-    "low_score": "I found nothing on this subject in these documents.",
-    "insufficient_context": "These documents touch on this subject, but I found no passage that answers the question.",
-}
+__all__ = ["UNANSWERABLE", "UNANSWERED", "AnswerChecker", "Verdict"]
 
 UNANSWERED = "insufficient_context"
 """The reason where an answerer says nothing at all."""
