@@ -16,7 +16,7 @@ from bench.load import Connection
 from bench.metrics import auroc, best_floor, mean, share
 from bench.report import Table
 from ragstone.evaluation.matching import holds, without_marks
-from ragstone.llms.extractive import select_sentences
+from ragstone.llms.extractive import select_quotes
 from ragstone.pipelines.evidence import ANSWER_FROM, NOTHING_BELOW
 
 COLLECTION = "squad2_a"
@@ -175,7 +175,7 @@ async def _confidences(inside: Inside, questions: Sequence[Asked]) -> list[Confi
     found = []
     for asked in questions:
         evidence = await inside.evidence(asked.text, collection=COLLECTION, left_out=asked.filter)
-        chosen = select_sentences(asked.text, evidence.sources, language=evidence.language)
-        answer = " ".join(text for _, text in chosen)
+        chosen = select_quotes(asked.text, evidence.sources, language=evidence.language)
+        answer = " ".join(quote.text for quote in chosen)
         found.append(Confidence(evidence.confidence, holds(answer, asked.gold), asked.is_for_choosing))
     return found

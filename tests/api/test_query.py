@@ -28,6 +28,19 @@ Refunds are paid within fourteen days of the return. Größere Beträge dauern l
 
 Parcels are shipped from Hamburg every morning. The parcel service collects them at nine.
 """
+KIT = """# Kit
+
+The parts of the sailing kit are:
+
+- a compass
+- a folded map. It is waterproof.
+- a whistle
+
+| Sailing kit | Weight |
+| --- | --- |
+| The compass | 90 g |
+| The whistle | 12 g |
+"""
 QUESTION = "Are refunds paid within fourteen days of the return?"
 
 
@@ -42,6 +55,21 @@ async def policy(api: Api, collection: str) -> dict[str, Any]:
     return await api.ready(
         POLICY.encode(), "policy.md", collection=collection, metadata='{"team": "support"}'
     )
+
+
+async def test_lists_and_rows_of_tables_are_told_whole_and_every_line_is_verified(api: Api) -> None:
+    collection = await api.new_collection()
+    await api.ready(KIT.encode(), "kit.md", collection=collection)
+
+    parts = await api.query("List the parts of the sailing kit", collection=collection)
+    weight = await api.query("How many g has the compass?", collection=collection)
+
+    assert parts["answer"] == (
+        "The parts of the sailing kit are: [1]\n- a compass [1]\n- a folded map. [1] It is waterproof. [1]\n- a whistle [1]"
+    )
+    assert weight["answer"].startswith("Sailing kit | Weight [1]\nThe compass | 90 g [1]")
+    assert {parts["grounded"], weight["grounded"]} == {"full"}
+    assert all(citation["verified"] for reply in (parts, weight) for citation in reply["citations"])
 
 
 async def test_an_answer_is_cited_and_verified_on_both_sides(

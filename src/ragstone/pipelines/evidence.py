@@ -121,9 +121,10 @@ class _Features:
         weights: Mapping[int, float],
     ) -> "_Features":
         sentences = source.sentences
-        tokens = [tokens_of(encoder, sentence) for sentence in sentences]
+        asked = weights.keys()
+        tokens = [tokens_of(encoder, sentence) & asked for sentence in sentences]
         language = encoder.language(source.text)
-        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), language))
+        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), language)) & asked
         around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,
