@@ -84,12 +84,21 @@ class TestGate:
         assert (english.abstention, german.abstention) == ("insufficient_context", None)
         assert (english.language, german.language) == ("", "de")
 
-    async def test_words_that_only_ask_do_not_count_in_languages_without_a_list_of_them(self) -> None:
-        found = source("Рефунд refunds paid.", scores={"dense": None, "sparse": 3.0})
+    async def test_words_that_only_ask_do_not_count(self) -> None:
+        found = source("Refunds paid.", scores={"dense": None, "sparse": 3.0})
 
-        evidence = await weigh("refunds 언제 어떻게 얼마나", found, dense=False)
+        evidence = await weigh("refunds 是 多少 呢", found, dense=False)
 
-        assert (evidence.confidence, evidence.language) == (1.0, "ko")
+        assert (evidence.confidence, evidence.language) == (1.0, "zh")
+
+    async def test_a_question_that_does_not_tell_its_language_has_that_of_the_best_source(self) -> None:
+        class German(WordEncoder):
+            def language(self, text: str, otherwise: str = "") -> str:
+                return "de"
+
+        evidence = gather_evidence(German(), {}, encoded("Refunds", None), [source(REFUNDS)])
+
+        assert evidence.language == "de"
 
 
 class TestScores:

@@ -26,8 +26,8 @@ class Wording:
 
     An entry that begins with `^` has to open the question, any other may stand anywhere in it. `numbers` are words for
     numbers. In languages whose nouns all have capitals, or whose script has none, a name cannot be told: no `name`.
-    `asking` are words and endings that say nothing about what is asked for, where no list of `embeddings.languages` has
-    them.
+    `asking` are words that say nothing about what is asked for and are terms all the same: in Chinese those of one
+    character, which others have as a part.
     """
 
     listing: Iterable[str] = ()
@@ -226,29 +226,24 @@ WORDINGS: Mapping[str, Wording] = MappingProxyType(
             ),
             explanation=("(?:どうやって|どのように|どうすれば|なぜ|どうして|説明)",),
             numbers="[一二三四五六七八九十百千万半]+(?=[年月日時分秒円個人回週台])",
-            asking=r"\p{Hiragana}+|何(?:時間?|年間?|月|日間?|分間?|人|回|度|個|冊|枚|台|歳)?|誰",
         ),
         "ko": Wording(
             listing=("(?:나열|목록|종류는|단계)",),
             quantity=("(?:언제|몇|얼마)",),
             explanation=("(?:어떻게|왜|설명)",),
             numbers="(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|백|천|만) ?(?=[개명시번살달대주])",
-            asking="누가|누구|언제|어디서?|어디|어떻게|얼마나|얼마|몇|무엇을?|무슨|어떤|왜|(?:이?[인은]가|[하되있]?나|[을를]?까|어|예|이에)요(?=\\W|$)|습니까",
         ),
         "ar": Wording(
             listing=("^(?:اذكر|عدد|ما هي)", "خطوات"),
             quantity=("متى", "(?:^|\\W)كم(?:\\W|$)", "(?:أي|اي) (?:عام|سنة|يوم|شهر|تاريخ)"),
             explanation=("^(?:كيف|لماذا|اشرح|صف)",),
             numbers="(?:اثنان|اثنين|يومان|يومين|ثلاثة|ثلاث|أربعة|أربع|خمسة|خمس|ستة|ست|سبعة|سبع|ثمانية|تسعة|عشرة|عشر|مئة|ألف|نصف|ربع)",
-            asking=r"\b(?:من|ما|ماذا|هي|هو|هل|كم|كيف|متى|أين|لماذا|في|على|إلى|عن|مع|أي|هذا|هذه|يوجد|يمكن|تبلغ|يبلغ)\b",
         ),
         "hi": Wording(
             listing=("(?:सूची|कौन-कौन|कौन कौन|चरण)",),
             quantity=("(?:कब|कितन[ाेी]|किस (?:वर्ष|साल|दिन|तारीख))",),
             explanation=("(?:कैसे|क्यों|समझाइए|समझाएं|वर्णन)",),
             numbers="(?:दो|तीन|चार|पाँच|पांच|छह|सात|आठ|नौ|दस|बीस|सौ|हज़ार|हजार|लाख|आधा)",
-            asking=r"(?<!\w)(?:है|हैं|था|थी|थे|का|की|के|को|में|से|पर|और|ने|यह|वह|क्या|कौन|किसने|किसे|किस|कब|कैसे|कहाँ|कहां|क्यों|कितन[ाेी]|हो|होता|होती|होते"
-            r"|कर|करें|करते|सकता|सकती|सकते|ले|लिए)(?!\w)",
         ),
     }
 )
@@ -277,7 +272,7 @@ def language_asked_in(text: str, guessed: str) -> str:
 
 
 def without_asking(text: str, language: str) -> str:
-    """The text without the words that only ask, in languages whose questions still have them as terms."""
+    """The text without the words that only ask and that are terms all the same."""
     pattern = _ASKING.get(language)
     return text if pattern is None else pattern.sub(" ", text)
 

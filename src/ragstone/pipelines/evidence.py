@@ -37,7 +37,7 @@ NOT_PROSE = 0.10  # a label, a line of code or a table row answers only when no 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Sources with scored sentences, how far they can answer (0..1), the reason not to answer, if any, and the language
-    that was asked in (`question_kinds`)."""
+    that was asked in (`question_kinds`), that of the best source where the question does not tell."""
 
     sources: tuple[Source, ...]
     confidence: float
@@ -53,6 +53,7 @@ def gather_evidence(
     language = language_asked_in(question.text, question.terms.language)
     if not sources:
         return Evidence((), 0.0, "no_results", language)
+    language = language or encoder.language(sources[0].text)  # most ask in the language that they read
     expected = Expected.of(question.text, language)
     told = _weights_that_tell(encoder, question, language, weights)
     considered = [_Features.of(encoder, question, expected, source, told) for source in sources[:CONSIDERED]]
