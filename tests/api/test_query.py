@@ -191,6 +191,10 @@ class TestFold:
         assert isinstance(events[-1], Done)
 
 
+INTERNAL = ("sentences", "index", "language")
+"""Of a source, and no part of a reply."""
+
+
 def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
     """As JSON has it, without the times and what never travels."""
     plain = dict(answer)
@@ -198,7 +202,7 @@ def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
         plain.pop(only_inside, None)
     plain["usage"] = {name: plain["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
     plain["sources"] = [
-        {name: value for name, value in source.items() if name != "sentences"} for source in plain["sources"]
+        {name: value for name, value in source.items() if name not in INTERNAL} for source in plain["sources"]
     ]
     return _listed(plain)  # type: ignore[no-any-return]
 
