@@ -11,6 +11,7 @@ from ragstone.pipelines.evidence import (
     ANSWER_FROM,
     ANSWER_FROM_BY_WORDS,
     CONSIDERED,
+    FOREIGN,
     NOTHING_BELOW,
     NOTHING_BELOW_BY_WORDS,
     Evidence,
@@ -161,3 +162,30 @@ class TestTerms:
     def test_a_share_is_the_part_of_the_weight_that_is_present(self) -> None:
         assert share({1: 3.0, 2: 1.0}, frozenset({1, 9})) == 0.75
         assert share({}, frozenset({1})) == 0.0
+
+
+def whole(text: str) -> Source:
+    """A source of one sentence, whatever stands in it."""
+    made = source(text.replace("?", "!"))
+    return replace(made, sentences=(replace(made.sentences[0], end=len(text), text=text),))
+
+
+class TestDrawbacks:
+    async def test_a_reference_to_another_place_is_not_what_answers(self) -> None:
+        evidence = await weigh(
+            "refunds", whole("See “What are refunds?” there."), whole("See what refunds are there.")
+        )
+
+        pointing, saying = (found.sentences[0].score for found in evidence.sources)
+        assert pointing < saying
+
+    async def test_a_sentence_in_another_language_gives_way(self) -> None:
+        asked = encoded("refunds", direction("refunds"))
+        asked = replace(asked, terms=replace(asked.terms, language="en"))
+        sources = [replace(source(REFUNDS), language=language) for language in ("de", "en", "")]
+
+        evidence = gather_evidence(WordEncoder(), {tokens("refunds")[0]: 1.0}, asked, sources)
+
+        foreign, own, unknown = (found.sentences[0].score for found in evidence.sources)
+        assert own - foreign == pytest.approx(FOREIGN)
+        assert own == unknown

@@ -186,3 +186,8 @@ class TestTables:
         rows = laid_out(1, ("Boat: Marlin | Seats: 6", 0.4), ("Boat: Dolphin | Seats: 4", 0.8))
 
         assert await said("Seats of the Dolphin?", rows) == "Boat: Dolphin | Seats: 4 [1]"
+
+
+@pytest.mark.parametrize("ending", ["?", "？", "؟", "?!", "?“", "?»)"])
+def test_a_question_is_no_answer_whatever_stands_behind_its_mark(ending: str) -> None:
+    assert chosen("refunds", source(1, (f"What are refunds and who pays them{ending}", 0.9))) == []

@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from ragstone.core.question_kinds import WORDINGS, Expected, Kind, kind_of, language_asked_in
+from ragstone.core.question_kinds import (
+    WORDINGS,
+    Expected,
+    Kind,
+    kind_of,
+    language_asked_in,
+    subject_of,
+)
 
 ASKED: dict[Kind, dict[str, tuple[str, ...]]] = {
     Kind.QUANTITY: {
@@ -126,3 +133,53 @@ def test_hostile_questions_take_linear_time() -> None:
         for text in ("¿ " * 4_000, "what are the " * 600, "which " * 1_300, "welche a " * 900):
             kind_of(text, code)
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "definition", "other"),
+    [
+        (
+            "What is a virtual package?",
+            "en",
+            "A virtual package is a name.",
+            "It provides the virtual package.",
+        ),
+        ("Was ist Debian?", "de", "Debian ist ein System.", "Viele Leute nutzen seit langem Debian."),
+        ("Qu'est-ce que Debian ?", "fr", "Debian est un système.", "Beaucoup de gens utilisent Debian."),
+        ("¿Qué es un paquete?", "es", "Un paquete es un archivo.", "Se instala con otro paquete."),
+        ("Что такое пакет?", "ru", "Пакет — это архив.", "Он устанавливает новый пакет."),
+        ("什么是软件包？", "zh", "软件包是一个文件。", "它提供了其他一些东西和软件包。"),
+        (
+            "パッケージとは何ですか？",
+            "ja",
+            "パッケージはファイルです。",
+            "それは新しいものをたくさん含むパッケージです。",
+        ),
+    ],
+)
+def test_a_definition_begins_with_what_it_defines(
+    question: str, code: str, definition: str, other: str
+) -> None:
+    expected = Expected.of(question, code)
+
+    assert expected.is_in(definition)
+    assert not expected.is_in(other)
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ("What is it?", "en"),
+        ("What is the difference between the packages in contrib and those in non-free?", "en"),
+        ("Wie ist das?", "de"),
+        ("What is Debian?", ""),
+    ],
+)
+def test_other_questions_ask_for_no_definition(question: str, code: str) -> None:
+    assert subject_of(question, code) == ""
+
+
+def test_a_source_is_foreign_only_where_both_languages_are_known() -> None:
+    expected = Expected.of("Was ist das?", "de")
+
+    assert [expected.is_foreign(code) for code in ("de", "fr", "")] == [False, True, False]

@@ -296,11 +296,13 @@ class Expected:
     language: str
     known: str
     """The question, lower-cased: a name that it holds itself is no answer to it."""
+    subject: str = ""
+    """What is to be defined: a sentence that does so begins with it."""
 
     @classmethod
     def of(cls, text: str, language: str) -> "Expected":
         """By the question's kind."""
-        return cls(kind_of(text, language), language, text.lower())
+        return cls(kind_of(text, language), language, text.lower(), subject_of(text, language))
 
     def is_in(self, sentence: str) -> bool:
         """Whether a sentence holds the kind of thing that is asked for."""
@@ -308,7 +310,19 @@ class Expected:
             return _NUMBERS.get(self.language, _DIGIT).search(sentence) is not None
         if self.kind is Kind.NAME:
             return any(name.lower() not in self.known for name in _NAME.findall(sentence))
-        return False
+        return bool(self.subject) and self.subject in sentence[: len(self.subject) + _BEFORE_SUBJECT].lower()
+
+    def is_foreign(self, language: str) -> bool:
+        """Whether a source's language and the question's are known and differ."""
+        return bool(language and self.language) and language != self.language
+
+
+def subject_of(text: str, language: str) -> str:
+    """What a question asks to be told the nature of, lower-cased; empty where it asks for something else."""
+    definition = _DEFINITIONS.get(language)
+    found = None if definition is None else definition.search(text[:_LONGEST_READ])
+    subject = "" if found is None else next(filter(None, found.groups()), "").strip(" ?？؟!.").lower()
+    return subject if len(subject.encode()) > 2 and len(subject) <= _LONGEST_SUBJECT else ""
 
 
 def _compile(alternatives: Iterable[str]) -> "regex.Pattern[str]":
@@ -332,6 +346,25 @@ def _number_pattern(numbers: str) -> "regex.Pattern[str]":
     return regex.compile(rf"\d|{words}", regex.I)
 
 
+_LONGEST_SUBJECT, _BEFORE_SUBJECT = 40, 8  # characters; an article stands in front
+_DEFINITIONS = {
+    code: regex.compile(pattern, regex.I)
+    for code, pattern in {
+        "en": r"^\W*what(?:'s| is| are) (?:an? |the )?(.+)",
+        "de": r"^\W*was (?:ist|sind) (?:ein |eine |der |die |das )?(.+)",
+        "fr": r"^\W*qu['’]est[- ]ce qu(?:e |['’])(?:un |une |le |la |les |l['’])?(.+)",
+        "es": r"^\W*qué (?:es|son) (?:un |una |el |la |los |las )?(.+)",
+        "it": r"^\W*(?:che cos|cos)['’]?\s?(?:è|sono) (?:un |una |un['’]|il |la |lo |i |gli |le )?(.+)",
+        "pt": r"^\W*o que (?:é|são) (?:um |uma |o |a |os |as )?(.+)",
+        "nl": r"^\W*wat (?:is|zijn) (?:een |de |het )?(.+)",
+        "ru": r"^\W*что такое (.+)",
+        "zh": r"^\W*(?:什么|什麼)是(.+)|^(.+?)是(?:什么|什麼)",
+        "ja": r"^(.+?)(?:とは|って)",
+        "ko": r"^(.+?)(?:이란|란|은|는)? ?무엇",
+        "ar": r"^\W*ما (?:هو|هي) (.+)",
+        "hi": r"^(.+?) क्या (?:है|हैं|होता)",
+    }.items()
+}
 _DIGIT = regex.compile(r"\d")
 _NUMBERS = {code: _number_pattern(wording.numbers) for code, wording in WORDINGS.items()}
 _ASKING = {code: regex.compile(wording.asking) for code, wording in WORDINGS.items() if wording.asking}

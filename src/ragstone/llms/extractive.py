@@ -1,5 +1,6 @@
 """Answers without a model: the sentences that answer best, word for word, each cited. No network, no key."""
 
+import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ MAX_ITEMS = 8  # of a list that is shown as a whole
 MAX_LIST_WORDS = 120
 TRIED_FOR_LISTS = 12  # best sentences, each of which may stand in a list
 MIN_BYTES = 12  # of UTF-8, as for sentences: shorter ones are labels, cells and fragments
+_ASKS = re.compile(r"[?？؟][!！?？\"'”’»›)\]」』）]*$")
 SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
 
 
@@ -148,7 +150,7 @@ def _is_answer(sentence: Sentence, source: Source) -> bool:
     text = readable(sentence.text)
     is_heading = text in source.heading or text == source.title
     is_heading = is_heading or (CELLS in text and is_header(source.text, sentence.start - source.start))
-    return not is_heading and not text.endswith("?") and len(text.encode("utf-8", "replace")) >= MIN_BYTES
+    return not is_heading and not _ASKS.search(text) and len(text.encode("utf-8", "replace")) >= MIN_BYTES
 
 
 def _says_the_same(one: Sentence, other: Sentence) -> bool:

@@ -34,7 +34,12 @@ MEANING_ABROAD = 0.3
 
 # What a sentence ends with, in any script; behind it there may be closing marks, and notes such as [2].
 _PROSE_END = re.compile(r"[.!?…。．｡！？؟۔।॥։።][\"'”’»)\]」』）】]*(?:\[[^\[\]]{1,40}\])*$")
+_QUOTED_QUESTION = re.compile(r"[?？؟]\s?[\"'”’»›」』]")
+
+# What speaks against a sentence.
 NOT_PROSE = 0.10  # a label, a line of code or a table row answers only when no sentence does
+REFERENCE = 0.15  # to another place, by the question that is answered there
+FOREIGN = 0.15  # in another language than the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ class _Features:
     fits_type: NDArray[np.float64]
     cosine: NDArray[np.float64]
     legibility: float
-    not_prose: NDArray[np.float64]
+    drawbacks: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -138,8 +143,7 @@ class _Features:
         sentences = source.sentences
         asked = weights.keys()
         tokens = [tokens_of(encoder, sentence) & asked for sentence in sentences]
-        language = encoder.language(source.text)
-        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), language)) & asked
+        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), source.language)) & asked
         around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,
@@ -149,7 +153,8 @@ class _Features:
             fits_type=np.array([float(expected.is_in(sentence.text)) for sentence in sentences]),
             cosine=_cosines(question.vector, sentences),
             legibility=question.legibility,
-            not_prose=np.array([float(not _PROSE_END.search(sentence.text)) for sentence in sentences]),
+            drawbacks=np.array([_drawback(sentence.text) for sentence in sentences])
+            + FOREIGN * expected.is_foreign(source.language),
         )
 
     def scores(self) -> NDArray[np.float64]:
@@ -157,7 +162,7 @@ class _Features:
         passage = max(0.0, min(1.0, self.source.score))
         lexical = 0.20 * self.overlap + 0.15 * self.overlap_around + 0.30 * passage + 0.10 * self.fits_type
         meaning = 0.25 * self.legibility * np.maximum(self.cosine, 0.0)
-        return lexical + meaning - NOT_PROSE * self.not_prose
+        return lexical + meaning - self.drawbacks
 
     def scored_source(self) -> Source:
         """The source with its sentences' scores filled in."""
@@ -180,6 +185,11 @@ def _confidence(
     cosine = max(float(features.cosine.max(initial=0.0)) for features in considered)
     meaning = MEANING if is_english else MEANING_ABROAD * question.legibility
     return meaning * cosine + (1.0 - meaning) * coverage, _ENGLISH if is_english else _ABROAD
+
+
+def _drawback(sentence: str) -> float:
+    not_prose = NOT_PROSE * (_PROSE_END.search(sentence) is None)
+    return not_prose + REFERENCE * (_QUOTED_QUESTION.search(sentence) is not None)
 
 
 def _cosines(vector: Vector | None, sentences: Sequence[Sentence]) -> NDArray[np.float64]:
