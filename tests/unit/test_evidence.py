@@ -12,6 +12,7 @@ from ragstone.pipelines.evidence import (
     ANSWER_FROM_BY_WORDS,
     CONSIDERED,
     FOREIGN,
+    HEADED,
     NOTHING_BELOW,
     NOTHING_BELOW_BY_WORDS,
     Evidence,
@@ -83,19 +84,10 @@ class TestGate:
         assert (english.abstention, german.abstention) == ("insufficient_context", None)
         assert (english.language, german.language) == ("", "de")
 
-    async def test_words_that_only_ask_do_not_count(self) -> None:
-        found = source("Refunds paid.", scores={"dense": None, "sparse": 3.0})
-
-        evidence = await weigh("refunds 是 多少 呢", found, dense=False)
-
-        assert (evidence.confidence, evidence.language) == (1.0, "zh")
-
     async def test_a_question_that_does_not_tell_its_language_has_that_of_the_best_source(self) -> None:
-        class German(WordEncoder):
-            def language(self, text: str, otherwise: str = "") -> str:
-                return "de"
+        found = replace(source(REFUNDS), language="de")
 
-        evidence = gather_evidence(German(), {}, encoded("Refunds", None), [source(REFUNDS)])
+        evidence = gather_evidence(WordEncoder(), {}, encoded("Refunds", None), [found])
 
         assert evidence.language == "de"
 
@@ -168,6 +160,17 @@ def whole(text: str) -> Source:
     """A source of one sentence, whatever stands in it."""
     made = source(text.replace("?", "!"))
     return replace(made, sentences=(replace(made.sentences[0], end=len(text), text=text),))
+
+
+async def test_a_sentence_below_a_heading_that_asks_the_same_is_preferred() -> None:
+    asking, other = (
+        replace(source(REFUNDS), heading=(heading,)) for heading in ("When are refunds paid?", "Support")
+    )
+
+    evidence = await weigh("refunds paid", asking, other)
+
+    below, elsewhere = (found.sentences[0].score for found in evidence.sources)
+    assert below - elsewhere >= HEADED
 
 
 class TestDrawbacks:

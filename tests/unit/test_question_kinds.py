@@ -9,7 +9,6 @@ from ragstone.core.question_kinds import (
     Expected,
     Kind,
     kind_of,
-    language_asked_in,
     subject_of,
 )
 
@@ -86,23 +85,6 @@ def test_other_questions_ask_for_nothing_in_particular(text: str) -> None:
 
 def test_where_the_language_is_unknown_those_in_latin_letters_are_tried() -> None:
     assert kind_of("Quanti giorni?", "") is Kind.QUANTITY
-
-
-@pytest.mark.parametrize(
-    ("text", "guessed", "code"),
-    [
-        ("保修期多久？", "", "zh"),
-        ("保証期間は？", "", "ja"),
-        ("언제요?", "", "ko"),
-        ("متى؟", "", "ar"),
-        ("कब?", "", "hi"),
-        ("چه وقت؟", "", ""),
-        ("Wann kommt 北京 vor?", "de", "de"),
-        ("Compass", "", ""),
-    ],
-)
-def test_a_language_is_guessed_by_words_or_known_by_its_script(text: str, guessed: str, code: str) -> None:
-    assert language_asked_in(text, guessed) == code
 
 
 @pytest.mark.parametrize(

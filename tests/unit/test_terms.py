@@ -44,11 +44,27 @@ class TestLanguages:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "CPU 3.4 GHz, RAM 16 GB", "Jøran og Åse bor på gården", "def f(x): return x", "重要なお知らせ"],
+        ["", "CPU 3.4 GHz, RAM 16 GB", "Jøran og Åse bor på gården", "def f(x): return x"],
     )
     def test_what_cannot_be_told_takes_the_languages_of_what_is_around_it(self, text: str) -> None:
         assert guess_language(text) == ""
         assert guess_language(text, "de") == "de"
+
+    @pytest.mark.parametrize(
+        ("text", "language"),
+        [
+            ("重要なお知らせ", "ja"),
+            ("我们在北京学习中文", "zh"),
+            ("계약을 해지하려면", "ko"),
+            ("สัญญา", "th"),
+            ("عقد الإيجار", "ar"),
+            ("अनुबंध", "hi"),
+            ("Το συμβόλαιο", "el"),
+            ("Debian 支持哪些硬件架构", "zh"),
+        ],
+    )
+    def test_other_scripts_are_told_by_themselves(self, text: str, language: str) -> None:
+        assert guess_language(text) == query_terms(text).language == language
 
     @pytest.mark.parametrize(
         ("question", "language"),
@@ -62,6 +78,7 @@ class TestLanguages:
             ("Как расторгнуть договор?", "ru"),
             ("How do I cancel in the app?", "en"),
             ("Vertrag Kündigung", ""),
+            ("What does 契約 mean?", "en"),
         ],
     )
     def test_one_word_of_a_question_is_enough(self, question: str, language: str) -> None:

@@ -26,8 +26,6 @@ class Wording:
 
     An entry that begins with `^` has to open the question, any other may stand anywhere in it. `numbers` are words for
     numbers. In languages whose nouns all have capitals, or whose script has none, a name cannot be told: no `name`.
-    `asking` are words that say nothing about what is asked for and are terms all the same: in Chinese those of one
-    character, which others have as a part.
     """
 
     listing: Iterable[str] = ()
@@ -35,7 +33,6 @@ class Wording:
     name: Iterable[str] = ()
     explanation: Iterable[str] = ()
     numbers: str = ""
-    asking: str = ""
 
 
 WORDINGS: Mapping[str, Wording] = MappingProxyType(
@@ -216,8 +213,6 @@ WORDINGS: Mapping[str, Wording] = MappingProxyType(
             quantity=("(?:什么时候|何时|多少|多久|多长|多大|多远|多高|多重|几(?!乎)|哪一?年|哪天|哪一天)",),
             explanation=("(?:怎么|怎样|如何|为什么|为何|解释|说明|描述)",),
             numbers="[一二两三四五六七八九十百千万半]+(?=[年月日天个小时分秒元米克公里周次人台只])",
-            asking="什么时候|什么|何时|多少|多久|多长|多大|多远|多高|哪里|哪儿|哪些|哪个|哪|谁|怎么样|怎么|怎样|如何|为什么|为何|请问|可以|能够"
-            "|几|吗|呢|的|了|是|有|能|要|在",
         ),
         "ja": Wording(
             listing=("(?:一覧|列挙|挙げて|手順|どんな.{1,40}ありますか)",),
@@ -249,36 +244,16 @@ WORDINGS: Mapping[str, Wording] = MappingProxyType(
 )
 
 _LATIN = tuple(code for code in WORDINGS if code not in ("ru", "zh", "ja", "ko", "ar", "hi"))
-_SCRIPTS = (
-    ("ja", regex.compile(r"[\p{Hiragana}\p{Katakana}]")),
-    ("ko", regex.compile(r"\p{Hangul}")),
-    ("zh", regex.compile(r"\p{Han}")),
-    ("hi", regex.compile(r"\p{Devanagari}")),
-    ("ar", regex.compile(r"\p{Arabic}")),
-)
-_NOT_ARABIC = regex.compile(r"[پچژگکیٹڈڑے]")  # letters of Persian and Urdu
 _LONGEST_READ = 2_000  # characters; what a question asks for stands in its beginning
+
+QUOTED_QUESTION = regex.compile(r"[?？؟]\s?[\"'“”‘’»›」』]")
+"""In a sentence that only says where it is answered."""
 
 _NAME = regex.compile(r"(?<=[\w,;] )\p{Lu}\w+")
 
 
-def language_asked_in(text: str, guessed: str) -> str:
-    """The code of the language that a question is asked in: `guessed` by its words, or known by its script; empty where
-    neither tells."""
-    if guessed or text.isascii():
-        return guessed
-    found = next((code for code, script in _SCRIPTS if script.search(text)), "")
-    return "" if found == "ar" and _NOT_ARABIC.search(text) else found
-
-
-def without_asking(text: str, language: str) -> str:
-    """The text without the words that only ask and that are terms all the same."""
-    pattern = _ASKING.get(language)
-    return text if pattern is None else pattern.sub(" ", text)
-
-
 def kind_of(text: str, language: str) -> Kind | None:
-    """What a question in `language` (of `language_asked_in`) asks for; in any of those in Latin letters where it is
+    """What a question in `language` (as a question's terms have it) asks for; in any of those in Latin letters where it is
     empty."""
     opening = text[:_LONGEST_READ]
     for code in (language,) if language else _LATIN:
@@ -367,7 +342,6 @@ _DEFINITIONS = {
 }
 _DIGIT = regex.compile(r"\d")
 _NUMBERS = {code: _number_pattern(wording.numbers) for code, wording in WORDINGS.items()}
-_ASKING = {code: regex.compile(wording.asking) for code, wording in WORDINGS.items() if wording.asking}
 _PATTERNS = {
     code: tuple(
         (kind, _compile(alternatives))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 
+import regex
+
 UNKNOWN = ""
 """A list of names, code, a language of no list: such a text is stemmed as if it were English."""
 
@@ -93,6 +95,17 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
     }
 )
 
+_OF_SCRIPT = {
+    "zh": regex.compile(r"\p{Han}"),
+    "ja": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
+    "ko": regex.compile(r"\p{Hangul}"),
+    "th": regex.compile(r"\p{Thai}"),
+    "ar": regex.compile(r"(?V1)[\p{Arabic}--[پچژگکیٹڈڑے]]"),
+    "hi": regex.compile(r"\p{Devanagari}"),
+    "el": regex.compile(r"\p{Greek}"),
+}
+_KANA_SHARE = 10  # Japanese has a kana at least for so many Chinese characters
+_LEAST_LETTERS = 0.2  # of all characters: names and code stand in Latin letters everywhere
 _LEAST_WORDS = 3
 _LEAST_SHARE = 0.12
 _AHEAD = 1.15  # times as many words as the next language
@@ -121,6 +134,17 @@ def language_of_text(words: Iterable[str]) -> str:
     is_frequent = most >= max(_LEAST_WORDS, total * _LEAST_SHARE)
     is_ahead = not others or most >= others[0][1] * _AHEAD
     return first if is_frequent and is_ahead else UNKNOWN
+
+
+def language_of_script(text: str) -> str:
+    """The language that a script is taken for which most letters of the text are in; `UNKNOWN` for Latin letters."""
+    if text.isascii():
+        return UNKNOWN
+    counts = {code: len(script.findall(text)) for code, script in _OF_SCRIPT.items()}
+    if counts["ja"] * _KANA_SHARE > counts["zh"]:
+        counts["ja"] += counts.pop("zh")
+    code = max(counts, key=counts.__getitem__)
+    return code if counts[code] >= len(text) * _LEAST_LETTERS else UNKNOWN
 
 
 def languages_of_question(words: Iterable[str]) -> list[str]:

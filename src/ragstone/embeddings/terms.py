@@ -25,7 +25,14 @@ import regex
 import Stemmer
 
 from ragstone.core.models import Terms
-from ragstone.embeddings.languages import LANGUAGES, UNKNOWN, language_of_text, languages_of_question
+from ragstone.embeddings.languages import (
+    LANGUAGES,
+    UNKNOWN,
+    Language,
+    language_of_script,
+    language_of_text,
+    languages_of_question,
+)
 
 VERSION = 1
 """Of everything here that decides what becomes of a text; a change makes another fingerprint."""
@@ -49,7 +56,7 @@ _ASKING_RUNS = regex.compile(
     "|".join(
         (
             # Chinese
-            "什么是|什麼是|是什么|是什麼|为什么|為什麼|什么时候|什麼時候|什么|什麼|怎么样|怎麼樣|怎么|怎麼|怎样|怎樣|如何|哪些|哪个|哪個|哪里|哪裡|哪儿|多少|几个|幾個|是否"
+            "什么是|什麼是|是什么|是什麼|为什么|為什麼|什么时候|什麼時候|什么|什麼|怎么样|怎麼樣|怎么|怎麼|怎样|怎樣|如何|何时|何時|多远|为何|為何|能够|能夠|哪些|哪个|哪個|哪里|哪裡|哪儿|哪|谁|誰|多少|几个|幾個|是否"
             "|是不是|有没有|有沒有|能不能|可不可以|可以|能否|请问|請問|是谁|是誰|多长|多長|多大|多高|多久|吗|嗎|呢",
             # Japanese
             "何ですか|何でしょう|何時|何年|何人|何個|誰|何",
@@ -60,6 +67,13 @@ _ASKING_RUNS = regex.compile(
         )
     )
 )
+_HOW_MUCH = regex.compile(
+    r"\bhow (?:long|far|old|tall|high|big|large|fast|deep|wide|heavy|often|much|many|soon)\b"
+    r"|\bwie (?:hoch|lange?|weit|oft|viele?|alt|teuer|groß|schnell|schwer|tief|breit)\b"
+    r"|\bhoe (?:lang|ver|oud|hoog|groot|vaak|veel|duur|snel|zwaar|diep|breed)\b",
+    regex.I,
+)
+_CHINESE_PARTICLES = regex.compile("[几幾吗嗎呢的了是有能要在]")
 _ASKING_WORDS = frozenset(
     # Arabic, Hindi, Greek
     str.split(
@@ -98,7 +112,7 @@ _NOTHING = _Forms((), ())
 
 def guess_language(text: str, otherwise: str = UNKNOWN) -> str:
     """The code of the language that a text seems to be written in; `otherwise` where that cannot be told."""
-    return language_of_text(text.lower().split()) or otherwise
+    return language_of_script(text) or language_of_text(text.lower().split()) or otherwise
 
 
 def text_terms(text: str, language: str = UNKNOWN) -> Terms:
@@ -116,13 +130,17 @@ def query_terms(text: str) -> Terms:
     """The distinct terms of a question, in order, without the words that only ask; if it has no others, with them."""
     plain = _plain(text)
     words = [found[0] for found in _WORD.finditer(plain)]
-    likely = languages_of_question(word.lower() for word in words)
+    script = language_of_script(plain)
+    likely = [script] if script else languages_of_question(word.lower() for word in words)
     language = likely[0] if len(likely) == 1 else UNKNOWN
     further = [] if len(likely) == 1 else likely or list(LANGUAGES)
-    asking = LANGUAGES[language or "en"].asking
+    asking = _language(language).asking
+    shorter = _HOW_MUCH.sub(" ", plain if plain.isascii() else _ASKING_RUNS.sub(" ", plain))
+    if script == "zh":
+        shorter = _CHINESE_PARTICLES.sub(" ", shorter)
     said = [
         part
-        for found in _WORD.finditer(plain if plain.isascii() else _ASKING_RUNS.sub(" ", plain))
+        for found in _WORD.finditer(shorter)
         for part in _meant(found[0])
         if part.lower() not in asking and part not in _ASKING_WORDS
     ]
@@ -178,7 +196,7 @@ def _characters(run: str, *, asked: bool) -> _Forms:
 @lru_cache(maxsize=50_000)
 def _known_forms(word: str, language: str) -> _Forms:
     lower = word.lower()
-    if lower in LANGUAGES[language or "en"].common:
+    if lower in _language(language).common:
         return _NOTHING
     stemmer = _stemmer_of(lower, language)
     first = _id(_stem(lower, stemmer))
@@ -200,9 +218,14 @@ def _stemmer_of(word: str, language: str) -> str:
     """By the first letter's script; empty where there is none."""
     first = ord(word[0])
     if first < _LATIN_ENDS:
-        chosen = LANGUAGES[language or "en"].stemmer
+        chosen = _language(language).stemmer
         return chosen if chosen != "russian" else "english"
     return next((stemmer for start, end, stemmer in _SCRIPTS if start <= first <= end), "")
+
+
+def _language(code: str) -> Language:
+    """English for those that no list is kept of."""
+    return LANGUAGES.get(code) or LANGUAGES["en"]
 
 
 def _stem(word: str, stemmer: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ragstone.core.layout import CELLS, List, header_of, is_header, list_at
 from ragstone.core.models import Ending, Prompt, Sentence, Source
-from ragstone.core.question_kinds import Kind, kind_of
+from ragstone.core.question_kinds import QUOTED_QUESTION, Kind, kind_of
 from ragstone.core.sentences import Span, sentence_spans
 from ragstone.core.text import readable
 
@@ -17,7 +17,7 @@ MAX_ITEMS = 8  # of a list that is shown as a whole
 MAX_LIST_WORDS = 120
 TRIED_FOR_LISTS = 12  # best sentences, each of which may stand in a list
 MIN_BYTES = 12  # of UTF-8, as for sentences: shorter ones are labels, cells and fragments
-_ASKS = re.compile(r"[?？؟][!！?？\"'”’»›)\]」』）]*$")
+_ASKS = re.compile(r"[?？؟][!！?？\"'“”‘’«»‹›)\]」』]*$")
 SAME_WORDS = 0.8  # two sentences that share this part of their words say the same
 
 
@@ -65,7 +65,7 @@ def select_quotes(question: str, sources: Sequence[Source], *, language: str = "
     wants_more = kind_of(question, language) in (Kind.EXPLANATION, Kind.LISTING)
     floor = best[0].score - (WITHIN_EXPLAINING if wants_more else WITHIN)
     if wants_more or _announces(best[0]):
-        near = (pair for pair in ranked[:TRIED_FOR_LISTS] if pair[0].score >= floor)
+        near = (pair for pair in ranked[:TRIED_FOR_LISTS] if pair[0].score >= floor and not _refers(pair[0]))
         lists = (_whole_list(sentence, source, best) for sentence, source in near)
         if quotes := next(filter(None, lists), None):
             return quotes
@@ -84,6 +84,11 @@ def _distinct(
         if not any(_says_the_same(sentence, other) for other, _ in chosen):
             chosen.append((sentence, source))
     return chosen
+
+
+def _refers(sentence: Sentence) -> bool:
+    """To another place, by the question that is answered there."""
+    return QUOTED_QUESTION.search(sentence.text) is not None
 
 
 def _announces(sentence: Sentence) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ragstone.core.models import Sentence, Source, Terms, Vector
 from ragstone.core.ports import SparseEncoder
-from ragstone.core.question_kinds import Expected, language_asked_in, without_asking
+from ragstone.core.question_kinds import QUOTED_QUESTION, Expected
 from ragstone.pipelines.question import Question, share
 
 CONSIDERED = 5  # sources whose sentences are weighed; more adds distraction, not answers
@@ -34,7 +34,8 @@ MEANING_ABROAD = 0.3
 
 # What a sentence ends with, in any script; behind it there may be closing marks, and notes such as [2].
 _PROSE_END = re.compile(r"[.!?…。．｡！？؟۔।॥։።][\"'”’»)\]」』）】]*(?:\[[^\[\]]{1,40}\])*$")
-_QUOTED_QUESTION = re.compile(r"[?？؟]\s?[\"'”’»›」』]")
+
+HEADED = 0.10  # below a heading that asks the same
 
 # What speaks against a sentence.
 NOT_PROSE = 0.10  # a label, a line of code or a table row answers only when no sentence does
@@ -45,7 +46,7 @@ FOREIGN = 0.15  # in another language than the question
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Sources with scored sentences, how far they can answer (0..1), the reason not to answer, if any, and the language
-    that was asked in (`question_kinds`), that of the best source where the question does not tell."""
+    that was asked in, that of the best source where the question does not tell."""
 
     sources: tuple[Source, ...]
     confidence: float
@@ -58,13 +59,14 @@ def gather_evidence(
 ) -> Evidence:
     """Score every sentence of the best sources and decide whether to answer at all. `weights` are those of the
     question's tokens (`term_weights`)."""
-    language = language_asked_in(question.text, question.terms.language)
+    language = question.terms.language
     if not sources:
         return Evidence((), 0.0, "no_results", language)
-    language = language or encoder.language(sources[0].text)  # most ask in the language that they read
+    language = language or sources[0].language  # most ask in the language that they read
     expected = Expected.of(question.text, language)
-    told = _weights_that_tell(encoder, question, language, weights)
-    considered = [_Features.of(encoder, question, expected, source, told) for source in sources[:CONSIDERED]]
+    considered = [
+        _Features.of(encoder, question, expected, source, weights) for source in sources[:CONSIDERED]
+    ]
     is_english = language == "en" or (not language and question.text.isascii())
     confidence, floors = _confidence(question, considered, is_english=is_english)
     scored = tuple(features.scored_source() for features in considered)
@@ -74,17 +76,6 @@ def gather_evidence(
         floors.abstention(confidence),
         language,
     )
-
-
-def _weights_that_tell(
-    encoder: SparseEncoder, question: Question, language: str, weights: Mapping[int, float]
-) -> Mapping[int, float]:
-    """Without the words that only ask; all where there are no others."""
-    heart = without_asking(question.text, language)
-    if heart is question.text:
-        return weights
-    kept = _tokens(encoder.query_terms(heart))
-    return {token: weight for token, weight in weights.items() if token in kept} or weights
 
 
 def tokens_of(encoder: SparseEncoder, sentence: Sentence) -> frozenset[int]:
@@ -126,6 +117,7 @@ class _Features:
     coverage: float
     overlap: NDArray[np.float64]
     overlap_around: NDArray[np.float64]
+    headed: float
     fits_type: NDArray[np.float64]
     cosine: NDArray[np.float64]
     legibility: float
@@ -143,12 +135,14 @@ class _Features:
         sentences = source.sentences
         asked = weights.keys()
         tokens = [tokens_of(encoder, sentence) & asked for sentence in sentences]
-        title = _tokens(encoder.terms(" ".join((source.title, *source.heading)), source.language)) & asked
-        around = [title.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
+        heading = _tokens(encoder.terms(" ".join(source.heading[-1:]), source.language)) & asked
+        above = _tokens(encoder.terms(" ".join((source.title, *source.heading)), source.language)) & asked
+        around = [above.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,
-            coverage=share(weights, title.union(*tokens)),
+            coverage=share(weights, above.union(*tokens)),
             overlap=np.array([share(weights, found) for found in tokens]),
+            headed=share(weights, heading),
             overlap_around=np.array([share(weights, found) for found in around]),
             fits_type=np.array([float(expected.is_in(sentence.text)) for sentence in sentences]),
             cosine=_cosines(question.vector, sentences),
@@ -162,7 +156,7 @@ class _Features:
         passage = max(0.0, min(1.0, self.source.score))
         lexical = 0.20 * self.overlap + 0.15 * self.overlap_around + 0.30 * passage + 0.10 * self.fits_type
         meaning = 0.25 * self.legibility * np.maximum(self.cosine, 0.0)
-        return lexical + meaning - self.drawbacks
+        return lexical + meaning + HEADED * self.headed - self.drawbacks
 
     def scored_source(self) -> Source:
         """The source with its sentences' scores filled in."""
@@ -189,7 +183,7 @@ def _confidence(
 
 def _drawback(sentence: str) -> float:
     not_prose = NOT_PROSE * (_PROSE_END.search(sentence) is None)
-    return not_prose + REFERENCE * (_QUOTED_QUESTION.search(sentence) is not None)
+    return not_prose + REFERENCE * (QUOTED_QUESTION.search(sentence) is not None)
 
 
 def _cosines(vector: Vector | None, sentences: Sequence[Sentence]) -> NDArray[np.float64]:
