@@ -86,3 +86,44 @@ def _is_right(row: Mapping[str, str], reply: Json, sources: Mapping[str, str]) -
         if sources[citation["source"]["document_id"]] == row["document"]
     ]
     return any(row["expected"] in quote for quote in quotes) and row["expected"] in reply["answer"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mixed(api: Api) -> tuple[str, Mapping[str, tuple[str, str]]]:
+    """All languages in one collection, and the language and source of each document id."""
+    collection, found = await api.new_collection(), {}
+    for code, written in WRITTEN.items():
+        for document in written["documents"]:
+            told = {**document, "source": f"{code}/{document['source']}"}
+            reply = await api.upload_text(collection=collection, **told)
+            found[reply["document"]["id"]] = (code, document["source"])
+            last = reply
+    await api.settled(last)
+    return collection, found
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_among_all_languages_no_one_is_found_worse_than_by_its_words_alone(
+    api: Api, mixed: tuple[str, Mapping[str, tuple[str, str]]]
+) -> None:
+    collection, sources = mixed
+    means = {
+        mode: {code: await _mean_reciprocal_rank(api, collection, sources, code, mode) for code in WRITTEN}
+        for mode in ("hybrid", "sparse")
+    }
+
+    worse = {code: found for code, found in means["hybrid"].items() if found < means["sparse"][code]}
+    assert worse == {}
+    assert min(means["hybrid"].values()) > 0.8
+
+
+async def _mean_reciprocal_rank(
+    api: Api, collection: str, sources: Mapping[str, tuple[str, str]], code: str, mode: str
+) -> float:
+    """Of the document that answers, in the question's own language."""
+    total = 0.0
+    for row in WRITTEN[code]["answerable"]:
+        hits = await api.search(row["question"], collection=collection, mode=mode, top_k=20)
+        ranks = list(dict.fromkeys(sources[hit["document_id"]] for hit in hits))
+        total += 1 / (1 + ranks.index((code, row["document"]))) if (code, row["document"]) in ranks else 0.0
+    return total / len(WRITTEN[code]["answerable"])
