@@ -24,7 +24,7 @@ class Shape:
 
 
 SHAPES = (Shape(5), Shape(2, 1), Shape(10), Shape(5, 1))
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+TOKEN = re.compile(r"\w+|[^\w\s]")
 Span = tuple[int, int]
 
 
@@ -116,7 +116,7 @@ async def _weigh(
     api: Api, corpus: str, questions: Sequence[SpanQuestion], extracted: str, shape: Shape
 ) -> tuple[list[Overlap], int]:
     located = Located.of(extracted)
-    tokens = [match.span() for match in _TOKEN.finditer(extracted)]
+    tokens = [match.span() for match in TOKEN.finditer(extracted)]
     lost = 0
 
     async def ask(connection: Connection, question: SpanQuestion) -> Overlap:
