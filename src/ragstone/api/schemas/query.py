@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
 from ragstone.config.settings import MAX_ANSWER_TOKENS
 
-MAX_QUESTION = 8_000  # characters; the encoder reads the first 256 tokens, BM25 all of it
+MAX_QUESTION = 8_000  # characters; the encoder reads the first 256 tokens, BM25 the first 256 distinct words
 MAX_TURNS = 20
 MAX_NAME = 200
 MAX_DEPTH = 1_000  # offset + top_k
