@@ -73,7 +73,7 @@ async def test_another_scope_sees_nothing_of_it() -> None:
 
 async def test_the_oldest_go_first() -> None:
     store = await filled()
-    cache = FeatureCache(store, most=2)
+    cache = FeatureCache(store, most_bytes=2 * decode(PACKED).bytes)
     for id_ in (IDS[0], IDS[1], IDS[0], IDS[2]):
         await cache.read(SCOPE, [id_])
     store.asked.clear()

@@ -63,12 +63,24 @@ class TestVectors:
         assert not found.has_vectors
         assert found.words.tolist() == [2, 2]
 
-    def test_an_odd_dimension_is_filled_up(self) -> None:
-        rows = unit_rows(2, 7)
+    def test_an_odd_dimension_is_what_it_was(self) -> None:
+        rows, question = unit_rows(2, 7), unit_rows(1, 7)[0]
+        packed = pack_features(plain(2), [LONG] * 2, rows)
 
-        found = decode(pack_features(plain(2), [LONG] * 2, rows))
+        found = unpacked(packed)
 
-        assert found.unit_vectors().shape == (2, 8)
+        assert decode(packed).unit_vectors().shape == (2, 7)
+        assert found.cosines(found.halves(), question) == pytest.approx(rows @ question, abs=0.1)
+
+    def test_chunks_with_and_without_vectors_go_together(self) -> None:
+        with_vectors = pack_features(plain(2), [LONG] * 2, unit_rows(2, 8))
+        without = pack_features(plain(3), [LONG] * 3, np.zeros((0, 8), np.float32))
+
+        found = unpacked(without, with_vectors)
+
+        cosines = found.cosines(found.halves(), unit_rows(1, 8)[0])
+        assert not cosines[:3].any()
+        assert cosines[3:].all()
 
     def test_the_sum_of_a_chunks_vectors_has_its_length(self) -> None:
         packed = [pack_features(plain(rows), [LONG] * rows, unit_rows(rows)) for rows in (2, 3)]

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -11,10 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragstone.core.models import Citation, Cited, Scope, Source, Span, Token
-from ragstone.pipelines.generation import MOST_JUDGED, PARTS_AT_ONCE, UNANSWERABLE, AnswerChecker, Verdict
+from ragstone.core.models import Citation, Cited, Location, Part, Scope, Source, Span, Token
+from ragstone.pipelines.generation import (
+    MOST_JUDGED,
+    PARTS_AT_ONCE,
+    UNANSWERABLE,
+    AnswerChecker,
+    Verdict,
+    _citation,
+)
 from ragstone.pipelines.marks import LONGEST_MARK, MarkReader
-from ragstone.pipelines.support import ClaimJudge
+from ragstone.pipelines.support import ClaimJudge, Support
 from tests.words import TermWeights, WordEmbedder, WordEncoder, source
 
 REFUNDS = source("Refunds are paid within 14 days. Ask the support team first.", n=1, start=100)
@@ -475,3 +483,18 @@ async def test_a_piece_costs_the_same_however_long_the_text_is() -> None:
 
     assert times[1] <= 2 * times[0] + 0.05
     assert times[0] < 1.0
+
+
+def test_a_quote_from_a_neighbouring_chunk_is_told_with_its_own_place() -> None:
+    whole = source("Alpha is first. Beta is second.", heading=("Hit",))
+    parts = (
+        Part("before", 0, 15, ("Before",), Location(page=1)),
+        Part("hit", 16, 31, ("Hit",), Location(page=2)),
+    )
+    widened = replace(whole, parts=parts, chunk_id="hit", location=Location(page=1, page_end=2))
+
+    cited = _citation(1, Span(0, 5), widened, Support(0, 15, 1.0)).source
+    alone = _citation(1, Span(0, 5), whole, Support(0, 15, 1.0)).source
+
+    assert (cited.chunk_id, cited.heading, cited.location) == ("before", ("Before",), Location(page=1))
+    assert (alone.chunk_id, alone.heading) == (whole.chunk_id, ("Hit",))

@@ -93,6 +93,28 @@ async def test_a_gap_that_is_more_than_white_space_is_not_bridged() -> None:
     assert behind.text == f"{TEXTS[2]} {TEXTS[3]}"
 
 
+@pytest.mark.parametrize(("name", "value"), [("sheet", "Other"), ("slide", 3)])
+async def test_another_sheet_or_slide_is_another_place(name: str, value: Any) -> None:
+    store, whole = await filled()
+    beyond = store.points[point_id("d", 1, 2)]
+    moved = {**beyond.payload, "location": {**beyond.payload["location"], name: value}}
+    store.points[beyond.id] = replace(beyond, payload=moved)
+
+    (found,) = await widen(store, FeatureCache(store), Scope(), [hit(1, whole)], around=3)
+
+    assert found.text == f"{TEXTS[0]} {TEXTS[1]}"
+
+
+async def test_each_part_knows_where_it_stands() -> None:
+    store, whole = await filled()
+
+    (found,) = await widen(store, FeatureCache(store), Scope(), [hit(2, whole)], around=1)
+
+    assert [whole[part.start : part.end] for part in found.parts] == list(TEXTS[1:4])
+    assert [part.location.page for part in found.parts] == [2, 3, 4]
+    assert [part.chunk_id for part in found.parts] == [point_id("d", 1, index) for index in (1, 2, 3)]
+
+
 async def test_a_hit_that_has_just_gone_stays_as_it_was_found() -> None:
     store, whole = await filled()
     store.points.clear()

@@ -176,14 +176,34 @@ class TestTail:
     def test_what_was_not_looked_at_closely_follows_in_its_own_order(self) -> None:
         candidates = [
             Candidate("head", 0.0, 0.1, 0.1),
-            Candidate("far", 0.0, 0.2, 1.0),
-            Candidate("near", 0.0, 0.9, 9.0),
+            Candidate("z", 0.0, 0.9, 9.0),
+            Candidate("a", 0.0, 0.8, 8.0),
+            Candidate("b", 0.0, 0.0, 0.0),
+            Candidate("c", 0.0, 0.1, 0.0),
         ]
 
         found = rank(asked("refunds"), WEIGHTS, candidates, {"head": packed("Refunds here.")})
 
-        assert [candidate.id for candidate in found] == ["head", "near", "far"]
+        assert [candidate.id for candidate in found] == ["head", "z", "a", "b", "c"]
         assert [candidate.score for candidate in found] == sorted((c.score for c in found), reverse=True)
+
+    def test_below_nought_the_order_stays(self) -> None:
+        asking = asked("refunds paid late")
+        asking = replace(asking, terms=replace(asking.terms, language="de"), legibility=0.0)
+        features = {
+            id_: decode(pack_features([words(text)], [40], direction(text)[None, :], "en"))
+            for id_, text in (("a", "owls hunt mice"), ("b", "late owls hunt"))
+        }
+        candidates = [
+            Candidate("a", 0.0, 0.0, 0.0),
+            Candidate("b", 0.0, 0.0, 0.1),
+            Candidate("c", 0.0, 0.0, 9.0),
+        ]
+
+        found = rank(asking, {**WEIGHTS, tokens("late")[0]: 0.0001}, candidates, features)
+
+        assert [candidate.id for candidate in found][:2] == ["b", "a"]
+        assert [candidate.score for candidate in found[1:]] == [0.0, 0.0]
 
     def test_points_without_sentences_are_ranked_by_the_rest(self) -> None:
         found = rank(asked("refunds"), WEIGHTS, [Candidate("a", 0.0, 0.5, 1.0)], {"a": NOTHING})

@@ -1,6 +1,7 @@
 """From a question to numbered sources: visibility, paging, the pool that grows, and the events of an answer."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, cast
@@ -207,6 +208,46 @@ class TestOrder:
 
         assert [source.chunk_id for page in pages for source in page] == whole
         assert [source.n for source in pages[1]] == [1, 2, 3, 4, 5, 6]
+
+    @pytest.mark.parametrize("ranking", ["full", "fused"])
+    async def test_pages_far_behind_are_parts_of_it_too(self, library: Library, ranking: str) -> None:
+        parts = library.parts
+        library.parts = replace(parts, index=replace(parts.index, ranking=cast("Any", ranking)))
+        words = ["cats", "dogs", "owls", "boxes", "tents", "lamps", "rivers"]
+        for number in range(40):
+            told = [
+                f"{words[number % 7]} and {words[step]} sleep {number} times in {step}" for step in range(5)
+            ]
+            library.add(f"d{number}", *told)
+
+        whole = [source.chunk_id for source in await library.find("cats sleep in tents 7", top_k=100)]
+        pages = [
+            await library.find("cats sleep in tents 7", top_k=10, offset=10 * page) for page in range(20)
+        ]
+
+        found = [source.chunk_id for page in pages for source in page]
+        assert found[:100] == whole
+        assert len(found) == len(set(found)) == 200
+        scores = [source.score for page in pages for source in page]
+        assert scores == sorted(scores, reverse=True)
+
+    async def test_what_is_passed_over_is_not_sought_without_end(
+        self, library: Library, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(searching, "MOST_POOL", 60)
+        monkeypatch.setattr(searching, "MOST_FACTOR", 1)
+        library.add("a", *[f"cats sleep in box {number}" for number in range(300)])
+        limits: list[int] = []
+        search_legs = library.store.search_legs
+
+        async def noting(*arguments: Any, limit: int, **named: Any) -> Any:
+            limits.append(limit)
+            return await search_legs(*arguments, limit=limit, **named)
+
+        monkeypatch.setattr(library.store, "search_legs", noting)
+
+        assert len(await library.find("cats sleep", top_k=5, most_per_document=1)) == 1
+        assert max(limits) < 200
 
     async def test_beyond_the_last_hit_there_is_nothing(self, library: Library) -> None:
         library.add("a", "cats sleep")

@@ -189,3 +189,26 @@ class TestWithoutVectors:
 
         with pytest.raises(RagstoneError, match="defect"):
             await judge.judge(self.CLAIM, SOURCE)
+
+
+class TestNames:
+    """A rare name that the source does not have."""
+
+    @staticmethod
+    async def supported(claim: str, **changes: Any) -> float:
+        weights = {"committee": 1.0, "met": 1.0, "geneva": 4.0, "paris": 4.5, "plan": 1.0, "world": 0.2}
+        judge = ClaimJudge(WordEmbedder(), WordEncoder(), cast("Any", TermWeights(weights)), Scope())
+        return (await judge.judge(claim, replace(SOURCE, **changes))).score
+
+    async def test_it_is_not_enough(self) -> None:
+        assert await self.supported("So the committee met in Geneva.") >= SUPPORTED_FROM
+        assert await self.supported("So the committee met in Paris.") < SUPPORTED_FROM
+
+    async def test_a_name_above_the_source_is_known(self) -> None:
+        assert await self.supported("So the committee met in Paris.", heading=("Paris",)) >= SUPPORTED_FROM
+
+    async def test_a_name_that_stands_everywhere_says_nothing(self) -> None:
+        assert await self.supported("So the World committee met in Geneva.") >= SUPPORTED_FROM
+
+    async def test_in_german_every_noun_looks_like_one(self) -> None:
+        assert await self.supported("So the committee met in Paris.", language="de") >= SUPPORTED_FROM

@@ -7,11 +7,10 @@ the text; all that is returned is spans of it.
 import re
 from dataclasses import dataclass
 
-from ragstone.core.sentences import Span
+from ragstone.core.sentences import LIST_MARK, Span
 
 CELLS = " | "
 
-_ITEM = re.compile(r"[ \t]*+(?:[-*+•‣◦]|\(?\d{1,3}[.)]|[A-Za-z][.)])[ \t]++(?=\S)")
 _NAMED_CELL = re.compile(r"[^|:]{1,80}:\s")
 _DIGIT = re.compile(r"\d")
 _SENTENCE_ENDS = tuple(".!?…。．！？؟۔।")
@@ -102,7 +101,7 @@ def _next_shown(text: str, lines: list[Span], at: int) -> int:
 
 
 def _is_item(text: str, line: Span) -> bool:
-    return _ITEM.match(text, *line) is not None
+    return LIST_MARK.match(text, *line) is not None
 
 
 def _is_row(text: str, line: Span) -> bool:

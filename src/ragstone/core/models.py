@@ -699,6 +699,17 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One chunk of a source that was widened by its neighbours."""
+
+    chunk_id: str
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A retrieved chunk, numbered as the answer cites it."""
 
@@ -718,6 +729,8 @@ class Source:
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
     index: int = 0
     """Of the chunk in its version."""
+    parts: tuple[Part, ...] = ()
+    """The chunks that it is made of, where there are several."""
     language: str = ""
     """Code of the language that the chunk seems to be written in; empty if it could not be told."""
 

@@ -17,7 +17,7 @@ _END = re.compile(
     r"""(?<![.!?…])[.!?…؟۔।॥։።။។]++["'”’»)\]*_]*+(?:\[[^\[\]\s]{1,12}\])*+(?=\s|\Z)"""
     r"""|[。！？｡]++[」』”’）】〉》"')]*+"""
 )
-_LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z]\)|[a-z]\.)[ \t]++(?=\S)")
+LIST_MARK = re.compile(r"[ \t]*+(?:[-*+•‣◦–—]|\(?\d{1,3}[.)]|[A-Za-z]\)|[a-z]\.)[ \t]++(?=\S)")
 _CONTINUING = frozenset(("Mn", "Me", "Mc", "Cf"))
 _FIRST_WORD = re.compile(r"[^\S\n]*+(\S++)")
 _OPENING_WORD = re.compile(r"\w{1,12}")
@@ -106,7 +106,7 @@ def join_short(text: str, spans: Iterable[Span]) -> list[Span]:
 
 def trimmed(text: str, start: int, end: int) -> Iterator[Span]:
     """The span without white space and a list mark; nothing if it is blank."""
-    mark = _LIST_MARK.match(text, start, end)
+    mark = LIST_MARK.match(text, start, end)
     start = mark.end() if mark is not None else _skip_space(text, start, end)
     while end > start and text[end - 1].isspace():
         end -= 1
@@ -141,7 +141,7 @@ def _skip_space(text: str, start: int, end: int) -> int:
 
 def _is_wrapped(text: str, length: int, next_start: int, end: int, widest: int) -> bool:
     """Whether a line was broken for want of room: the next word would not have fitted into the widest line."""
-    if widest < _NARROWEST_WRAP or _LIST_MARK.match(text, next_start, end) is not None:
+    if widest < _NARROWEST_WRAP or LIST_MARK.match(text, next_start, end) is not None:
         return False
     word = _FIRST_WORD.match(text, next_start, end)
     return word is not None and length + 1 + word.end(1) - word.start(1) > widest

@@ -84,6 +84,7 @@ _ASKING_WORDS = frozenset(
 )
 _NO_LETTERS = regex.compile(r"[\p{N}_+#]")
 
+_LONGEST_QUESTION = 8_000  # characters, also where compatibility forms make more of them
 _LONGEST_WORD = 64  # characters; a longer run of letters is no word: it is neither stemmed nor has it parts
 _LATIN_ENDS = 0x0250
 _SCRIPTS: Sequence[tuple[int, int, str]] = (
@@ -128,8 +129,8 @@ def text_terms(text: str, language: str = UNKNOWN) -> Terms:
 
 def query_terms(text: str) -> Terms:
     """The distinct terms of a question, in order, without the words that only ask; if it has no others, with them."""
-    plain = _plain(text)
-    words = [found[0] for found in _WORD.finditer(plain)]
+    plain = _plain(text)[:_LONGEST_QUESTION]
+    words = list(dict.fromkeys(found[0] for found in _WORD.finditer(plain)))
     script = language_of_script(plain)
     likely = [script] if script else languages_of_question(word.lower() for word in words)
     language = likely[0] if len(likely) == 1 else UNKNOWN
@@ -138,14 +139,16 @@ def query_terms(text: str) -> Terms:
     shorter = _HOW_MUCH.sub(" ", plain if plain.isascii() else _ASKING_RUNS.sub(" ", plain))
     if script == "zh":
         shorter = _CHINESE_PARTICLES.sub(" ", shorter)
-    said = [
+    said = dict.fromkeys(
         part
         for found in _WORD.finditer(shorter)
         for part in _meant(found[0])
         if part.lower() not in asking and part not in _ASKING_WORDS
-    ]
+    )
     return (
-        _distinct(said, language, further) or _distinct(words, language, further) or Terms((), (), language)
+        _distinct(list(said), language, further)
+        or _distinct(words, language, further)
+        or Terms((), (), language)
     )
 
 
@@ -180,7 +183,9 @@ def _plain(text: str) -> str:
 def _forms(word: str, language: str, *, asked: bool = False) -> _Forms:
     if len(word) > _LONGEST_WORD or _IS_UNSPACED.match(word):
         return (
-            _characters(word, asked=asked) if _IS_UNSPACED.match(word) else _Forms((_id(word.lower()),), ())
+            _characters(word, asked=asked)
+            if _IS_UNSPACED.match(word)
+            else _Forms((_id(word.casefold()),), ())
         )
     return _known_forms(word, language)
 
@@ -195,12 +200,12 @@ def _characters(run: str, *, asked: bool) -> _Forms:
 
 @lru_cache(maxsize=50_000)
 def _known_forms(word: str, language: str) -> _Forms:
-    lower = word.lower()
-    if lower in _language(language).common:
+    lower = word.casefold()
+    if word.lower() in _language(language).common:
         return _NOTHING
     stemmer = _stemmer_of(lower, language)
     first = _id(_stem(lower, stemmer))
-    others = [part.lower() for part in _parts(word)]
+    others = [part.casefold() for part in _parts(word)]
     stems = [_stem(part, stemmer) for part in others]
     if stemmer and stemmer != "english" and ord(lower[0]) < _LATIN_ENDS:
         stems.append(_stem(lower, "english"))

@@ -46,6 +46,8 @@ def from_json(content: bytes) -> Report:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise BadReport(f"it is no report of ragstone eval: {place}: {first['msg']}") from error
-    if not 0 <= report.main < len(report.runs) or any("top_k" not in run.parameters for run in report.runs):
+    if not 0 <= report.main < len(report.runs) or not all(
+        type(run.parameters.get("top_k")) is int for run in report.runs
+    ):
         raise BadReport("it is no report of ragstone eval: it has no run to compare with")
     return report

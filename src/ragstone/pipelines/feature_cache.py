@@ -8,25 +8,29 @@ from ragstone.core.models import Scope
 from ragstone.core.ports import VectorStore
 from ragstone.pipelines.features import Packed, decode
 
-MOST = 8_000  # chunks; some 2 kB each
+MOST_BYTES = 16 << 20  # some 8,000 chunks
 FORGET_S = 300.0
 
 
 class FeatureCache:
-    """Features of one store's points by id, which is that of one chunk of one version. All is forgotten every five
-    minutes, so that nothing of a deleted document stays for long."""
+    """Features of one store's points by id, which is that of one chunk of one version. All is forgotten by the
+    first reading five minutes after the last time; what was deleted is never asked for again."""
 
-    def __init__(self, store: VectorStore, *, most: int = MOST, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, store: VectorStore, *, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.monotonic
+    ):
         self._store = store
-        self._most = most
+        self._most_bytes = most_bytes
         self._clock = clock
         self._known: OrderedDict[tuple[Scope, str], Packed] = OrderedDict()
+        self._bytes = 0
         self._since = clock()
 
     async def read(self, scope: Scope, ids: Sequence[str]) -> dict[str, Packed]:
         """Of these points, without those that are gone. Raises EngineUnavailable."""
         if self._clock() - self._since > FORGET_S:
             self._known.clear()
+            self._bytes = 0
             self._since = self._clock()
         found: dict[str, Packed] = {}
         for id_ in ids:
@@ -36,6 +40,8 @@ class FeatureCache:
         unknown = [id_ for id_ in ids if id_ not in found]
         for id_, packed in (await self._store.read_features(scope, unknown)).items() if unknown else ():
             found[id_] = self._known[scope, id_] = decode(packed)
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+            self._bytes += found[id_].bytes
+        while self._bytes > self._most_bytes:
+            _, oldest = self._known.popitem(last=False)
+            self._bytes -= oldest.bytes
         return found

@@ -29,6 +29,7 @@ _HEADER = struct.Struct("<HHf2s")
 _CONTINUES = 0x8000
 _MOST = 0x7FFF
 _LEVELS = 7
+_OVERHEAD = 400  # bytes of memory, of the objects around the parts
 _ZERO = 8
 
 
@@ -44,12 +45,11 @@ def pack_features(
         together = together + length if continues else length
         counts[row] = min(len(terms.words), _MOST) | _CONTINUES * continues, min(len(terms.others), _MOST)
     ids = [id_ for terms in sentences for id_ in (*terms.words[:_MOST], *terms.others[:_MOST])]
+    width = vectors.shape[1] if len(vectors) else 0
     levels, inverse = _quantise(vectors if len(vectors) else np.zeros((len(sentences), 0), np.float32))
     packed = b"".join(
         (
-            _HEADER.pack(
-                len(sentences), 2 * levels.shape[1], _length_of_sum(levels, inverse), language.encode("ascii")
-            ),
+            _HEADER.pack(len(sentences), width, _length_of_sum(levels, inverse), language.encode("ascii")),
             counts.tobytes(),
             np.array(ids, "<u4").tobytes(),
             inverse.tobytes(),
@@ -72,6 +72,11 @@ class Packed(NamedTuple):
     levels: bytes
 
     @property
+    def bytes(self) -> int:
+        """About what it takes in memory."""
+        return _OVERHEAD + len(self.counts) + len(self.terms) + len(self.inverse) + len(self.levels)
+
+    @property
     def has_vectors(self) -> bool:
         """Whether the embedder gave some."""
         return self.length_of_sum > 0
@@ -87,9 +92,9 @@ class Packed(NamedTuple):
 
     def unit_vectors(self) -> Vector:
         """Of each sentence, shape (sentences, dimension); zeros where it has none."""
-        levels = np.frombuffer(self.levels, np.uint8).reshape(self.sentences, self.dimension // 2)
+        levels = np.frombuffer(self.levels, np.uint8).reshape(self.sentences, (self.dimension + 1) // 2)
         wide = np.concatenate((levels & 15, levels >> 4), axis=1, dtype=np.float32, casting="unsafe") - _ZERO
-        unit: Vector = wide * np.frombuffer(self.inverse, "<f4")[:, None]
+        unit: Vector = wide[:, : self.dimension] * np.frombuffer(self.inverse, "<f4")[:, None]
         return unit
 
 
@@ -103,7 +108,7 @@ def decode(packed: str) -> Packed:
         return NOTHING
     content = pybase64.b64decode(packed)
     rows, dimension, length, language = _HEADER.unpack_from(content)
-    levels = len(content) - rows * dimension // 2
+    levels = len(content) - rows * ((dimension + 1) // 2)
     inverse = levels - 4 * rows
     terms = _HEADER.size + 4 * rows
     return Packed(
@@ -141,7 +146,7 @@ class Features:
     @classmethod
     def unpack(cls, parts: Sequence[Packed]) -> "Features":
         """Of chunks, each as `decode` has it."""
-        dimension = max((part.dimension for part in parts), default=0)
+        width = (max((part.dimension for part in parts), default=0) + 1) // 2
         counts = np.frombuffer(b"".join(part.counts for part in parts), "<u2").reshape(-1, 2).astype(np.int64)
         continues = counts[:, 0] & _CONTINUES
         words = counts[:, 0] & _MOST
@@ -154,8 +159,8 @@ class Features:
             terms=np.frombuffer(b"".join(part.terms for part in parts), "<u4"),
             sentence=np.repeat(np.arange(len(counts)), words + counts[:, 1]),
             inverse=np.frombuffer(b"".join(part.inverse for part in parts), "<f4"),
-            levels=np.frombuffer(b"".join(part.levels for part in parts), np.uint8).reshape(
-                len(counts), dimension // 2
+            levels=np.frombuffer(b"".join(_levels(part, width) for part in parts), np.uint8).reshape(
+                len(counts), width
             ),
             sums=np.array([part.length_of_sum for part in parts]),
             languages=tuple(part.language for part in parts),
@@ -174,8 +179,14 @@ class Features:
 
     def cosines(self, halves: Vector, vector: Vector) -> NDArray[np.float32]:
         """Of each sentence to a unit vector of shape (dimension,); 0 where a sentence has none."""
-        found: NDArray[np.float32] = (halves @ vector - np.float32(_ZERO) * vector.sum()) * self.inverse
+        even = np.pad(vector, (0, halves.shape[1] - len(vector)))
+        found: NDArray[np.float32] = (halves @ even - np.float32(_ZERO) * even.sum()) * self.inverse
         return found
+
+
+def _levels(part: Packed, width: int) -> bytes:
+    """Zeros where the embedder gave none for this chunk."""
+    return part.levels if part.dimension else bytes(part.sentences * width)
 
 
 def _length_of_sum(levels: NDArray[np.uint8], inverse: NDArray[Any]) -> float:

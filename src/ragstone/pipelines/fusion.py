@@ -58,6 +58,15 @@ def single_leg(hits: Sequence[ScoredId], *, leg: str) -> list[Candidate]:
     return in_order(candidates)
 
 
+def falling(candidates: Sequence[Candidate], most: float) -> list[Candidate]:
+    """In the order in which they are, with scores of `most` at most that never rise."""
+    found = []
+    for candidate in candidates:
+        most = min(most, candidate.score)
+        found.append(candidate._replace(score=most))
+    return found
+
+
 def in_order(candidates: list[Candidate]) -> list[Candidate]:
     """Best first; equal scores by id, so that the same question always gives the same order."""
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.id))

@@ -218,13 +218,14 @@ def _is_lead_in(line: str) -> bool:
 
 def _citation(number: int, claim: Span, source: Source, support: Support) -> Citation:
     quote = source.text[support.start - source.start : support.end - source.start]
+    place = next((part for part in source.parts if part.start <= support.start < part.end), source)
     cited = CitedSource(
         document_id=source.document_id,
         version=source.version,
-        chunk_id=source.chunk_id,
+        chunk_id=place.chunk_id,
         title=source.title,
-        heading=source.heading,
-        location=source.location,
+        heading=place.heading,
+        location=place.location,
         start=support.start,
         end=support.end,
         quote=quote,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ragstone.core.models import Location, Scope, Source, StoredPoint
+from ragstone.core.models import Location, Part, Scope, Source, StoredPoint
 from ragstone.core.ports import VectorStore
 from ragstone.pipelines.feature_cache import FeatureCache
 from ragstone.pipelines.features import NOTHING, Packed
@@ -15,7 +15,7 @@ async def widen(
 ) -> list[Source]:
     """Each source with up to `around` chunks on either side. A chunk goes to the best source that wants it, and one
     that is a source itself to no other, so that nothing is said twice. `text` remains `[start:end]` of the document's
-    text: a gap that is not white space is not bridged."""
+    text: a gap that is not white space is not bridged, nor the end of a sheet or slide."""
     own = {_place(source) for source in sources}
     wanted = {
         (document, version, index + step)
@@ -47,15 +47,21 @@ def _chain(
     chain = [me]
     for step in range(1, around + 1):
         before = free.get((document, version, index - step))
-        if before is None or chain[0].payload.get("gap") is None:
+        if before is None or chain[0].payload.get("gap") is None or not _same_place(before, me):
             break
         chain.insert(0, free.pop((document, version, index - step)))
     for step in range(1, around + 1):
         behind = free.get((document, version, index + step))
-        if behind is None or behind.payload.get("gap") is None:
+        if behind is None or behind.payload.get("gap") is None or not _same_place(behind, me):
             break
         chain.append(free.pop((document, version, index + step)))
     return chain
+
+
+def _same_place(one: StoredPoint, other: StoredPoint) -> bool:
+    """Neither another sheet nor another slide."""
+    a, b = location_of(one.payload), location_of(other.payload)
+    return (a.sheet, a.slide) == (b.sheet, b.slide)
 
 
 def _merged(source: Source, chain: Sequence[StoredPoint], features: Mapping[str, Packed]) -> Source:
@@ -73,6 +79,14 @@ def _merged(source: Source, chain: Sequence[StoredPoint], features: Mapping[str,
         text=text,
         location=_location(location_of(first), location_of(chain[-1].payload)),
         sentences=tuple(sentences) if source.sentences else (),
+        parts=tuple(_part(point) for point in chain),
+    )
+
+
+def _part(point: StoredPoint) -> Part:
+    payload = point.payload
+    return Part(
+        point.id, payload["start"], payload["end"], tuple(payload.get("heading", ())), location_of(payload)
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ragstone.core.models import Vector
 from ragstone.pipelines.features import Features, Packed
-from ragstone.pipelines.fusion import Candidate, in_order
+from ragstone.pipelines.fusion import Candidate, falling, in_order
 from ragstone.pipelines.question import Question
 
 HEAD = 25
@@ -67,15 +67,15 @@ def rank(
     features: Mapping[str, Packed],
     mixture: Mixture = MIXTURE,
 ) -> list[Candidate]:
-    """All candidates, best first, ties by id. `weights` are those of the question's terms. Those that have `features`
-    (by id) are the head, the others follow them, by cosine and BM25 alone."""
+    """Candidates that have `features` (by id) best first, ties by id; behind them the others, in the order in which they
+    are. `weights` are those of the question's terms."""
     head = [candidate for candidate in candidates if candidate.id in features]
     tail = [candidate for candidate in candidates if candidate.id not in features]
     best = max((candidate.sparse or 0.0 for candidate in candidates), default=0.0)
     scorer = _Scorer(question, weights, mixture, best)
-    ranked = in_order(scorer.score(head, features)) if head else []
+    ranked = scorer.score(head, features) if head else []
     last = ranked[-1].score if ranked else 1.0
-    return ranked + in_order([scorer.by_legs(candidate, last) for candidate in tail])
+    return ranked + falling([scorer.by_legs(candidate) for candidate in tail], last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,15 @@ class _Scorer:
         """0 without a vector."""
         return 0.0 if self.question.vector is None else self.question.legibility
 
-    def by_legs(self, candidate: Candidate, most: float) -> Candidate:
-        """The score of one that is not looked at closely, `most` at most."""
+    def by_legs(self, candidate: Candidate) -> Candidate:
+        """The score of one that is not looked at closely."""
         g, mixture = self.legibility, self.mixture
         meaning = g * (mixture.chunk + mixture.sentence) * max(0.0, candidate.dense or 0.0)
         score = (meaning + mixture.lexical * self._of_best(candidate.sparse or 0.0)) / mixture.most(g)
-        return Candidate(candidate.id, min(score, most), candidate.dense, candidate.sparse, {"legibility": g})
+        return Candidate(candidate.id, score, candidate.dense, candidate.sparse, {"legibility": g})
 
     def score(self, head: Sequence[Candidate], features: Mapping[str, Packed]) -> list[Candidate]:
-        """All of them, in full."""
+        """All of them, in full, best first. Scores below nought are shown as nought, and keep their order."""
         g, mixture = self.legibility, self.mixture
         packed = [features[candidate.id] for candidate in head]
         found = Features.unpack(packed)
@@ -121,12 +121,17 @@ class _Scorer:
             terms |= {"dense_sentence": sentence, "feedback": feedback}
         else:
             total += g * (mixture.chunk + mixture.sentence) * dense
-        scores = np.maximum(total, 0.0) / mixture.most(g)
+        scores = total / mixture.most(g)
         names, columns = list(terms), np.array(list(terms.values())).T.tolist()
-        return [
-            Candidate(id_, score, cosine, weight, {**dict(zip(names, row, strict=True)), "legibility": g})
-            for (id_, _, cosine, weight, _), score, row in zip(head, scores.tolist(), columns, strict=True)
-        ]
+        ranked = in_order(
+            [
+                Candidate(id_, score, cosine, weight, {**dict(zip(names, row, strict=True)), "legibility": g})
+                for (id_, _, cosine, weight, _), score, row in zip(
+                    head, scores.tolist(), columns, strict=True
+                )
+            ]
+        )
+        return [candidate._replace(score=max(0.0, candidate.score)) for candidate in ranked]
 
     def _is_readable(self, language: str) -> float:
         """0 where the languages of question and chunk are known and differ."""
@@ -210,9 +215,9 @@ def _feedback(packed: Sequence[Packed], found: Features, halves: Vector, scores:
     """Cosine of each chunk's mean sentence to that of the best ones, which count by their scores."""
     best = np.argsort(-scores, kind="stable")[:_MODELS]
     weights = np.exp(_SHARPNESS * (scores[best] - scores[best[0]]))
-    direction = np.zeros(halves.shape[1], np.float32)
+    direction = np.zeros(max(part.dimension for part in packed), np.float32)
     for chunk, weight in zip(best, weights, strict=True):
-        if found.sums[chunk] > 0:
+        if packed[chunk].has_vectors:
             direction += np.float32(weight / found.sums[chunk]) * packed[chunk].unit_vectors().sum(axis=0)
     length = np.linalg.norm(direction)
     if not length:

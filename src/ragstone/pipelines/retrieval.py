@@ -19,7 +19,7 @@ from ragstone.pipelines.evidence import gather_evidence
 from ragstone.pipelines.generation import AnswerChecker
 from ragstone.pipelines.question import Question
 from ragstone.pipelines.reranking import Reranking, rerank_page
-from ragstone.pipelines.searching import Index, Search, find_sources
+from ragstone.pipelines.searching import Index, Search, find_sources, widen_sources
 from ragstone.pipelines.support import ClaimJudge
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class RetrievalParts:
     """The ports that retrieval works with, and the limits under which they are called; without `reranking` the order
-    of the fused scores is the last word."""
+    of the ranking is the last word."""
 
     embedder: Embedder
     sparse_encoder: SparseEncoder
@@ -75,6 +75,11 @@ async def retrieve_documents(
             reranking, search, sources, deadline=deadline, stopwatch=stopwatch
         )
         degraded = degraded if took_part else (*degraded, "rerank")
+    if search.context_window:
+        with stopwatch.stage("search"):
+            sources = await parts.searching.call(
+                lambda: widen_sources(parts.index, search, sources), deadline=deadline, stopwatch=stopwatch
+            )
     return Retrieved(tuple(sources), question, found.weights, degraded)
 
 

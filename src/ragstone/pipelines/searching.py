@@ -8,6 +8,7 @@ from typing import Literal
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Scope,
+    ScoredId,
     SearchMode,
     Source,
     StoredPoint,
@@ -15,7 +16,7 @@ from ragstone.core.models import (
 from ragstone.core.ports import Manifest, VectorStore
 from ragstone.pipelines.feature_cache import FeatureCache
 from ragstone.pipelines.features import NOTHING, Packed
-from ragstone.pipelines.fusion import Candidate, fuse, single_leg
+from ragstone.pipelines.fusion import Candidate, falling, fuse, single_leg
 from ragstone.pipelines.neighbours import widen
 from ragstone.pipelines.payload import document_version, source_of
 from ragstone.pipelines.question import Question, term_weights, weigh
@@ -23,6 +24,7 @@ from ragstone.pipelines.ranking import HEAD, MIXTURE, Mixture, rank
 from ragstone.pipelines.selection import Selection
 
 POOL_FACTOR = 2
+MOST_POOL, MOST_FACTOR = 1_000, 8  # hits of each leg that are gone through for what is not passed over
 FRESH_LOOKS = 2  # when hits vanished under our hands: the answer is then sought again from the start
 PAYLOAD_SLACK = (
     3  # hits fetched beyond those wanted: leftovers of an update are dropped without a second round
@@ -43,7 +45,7 @@ class Search:
     where: Filter | None = None
     mode: SearchMode = "hybrid"
     with_sentences: bool = False
-    """Whether the sources are to be answered from."""
+    """Whether the sources are to be answered from: then passages that nearly repeat another one are left out."""
     strict: bool = False
     """Fail rather than search with one leg missing."""
     context_window: int = 0
@@ -86,7 +88,8 @@ class _Pool:
 
 async def find_sources(index: Index, search: Search, question: Question) -> Found:
     """Visible hits offset … offset + top_k, without a vector by their words alone; the pool grows until there are enough
-    or the legs are exhausted. Raises CollectionNotFound, EngineUnavailable."""
+    or the legs are exhausted, or, where hits are passed over, a bound is reached. Raises CollectionNotFound, EngineUnavailable.
+    """
     wanted = search.offset + search.top_k
     limit, looks = max(HEAD, POOL_FACTOR * wanted), FRESH_LOOKS
     while True:
@@ -94,6 +97,8 @@ async def find_sources(index: Index, search: Search, question: Question) -> Foun
         sources, dropped = await _visible(index, search, pool, wanted)
         if len(sources) >= wanted or (pool.is_exhausted and (looks == 0 or not dropped)):
             break
+        if not dropped and limit >= max(MOST_POOL, MOST_FACTOR * wanted):
+            break  # all were visible, and too like each other or of too few documents
         if pool.is_exhausted:
             looks -= 1  # a switch may have overtaken us between the legs and the manifest
         else:
@@ -101,19 +106,24 @@ async def find_sources(index: Index, search: Search, question: Question) -> Foun
     if not sources:
         await index.manifest.require_collection(search.scope)
     page = sources[search.offset : wanted]
-    if search.context_window:
-        page = await widen(index.store, index.features, search.scope, page, around=search.context_window)
     return Found([replace(hit, n=n) for n, hit in enumerate(page, start=1)], pool.weights)
+
+
+async def widen_sources(index: Index, search: Search, page: Sequence[Source]) -> list[Source]:
+    """The hits of a page with the chunks around them, where that is asked for."""
+    if not search.context_window:
+        return list(page)
+    return await widen(index.store, index.features, search.scope, page, around=search.context_window)
 
 
 async def _pool(index: Index, search: Search, question: Question, limit: int) -> _Pool:
     store, scope, where, vector = index.store, search.scope, search.where, question.vector
     if search.mode == "hybrid" and vector is not None:
         legs = await store.search_legs(scope, vector, question.tokens, limit=limit, where=where)
-        candidates = fuse(
+        fused = fuse(
             [*legs.dense, *legs.more_dense], [*legs.sparse, *legs.more_sparse], legibility=question.legibility
         )
-        first = (*legs.dense[:HEAD], *legs.sparse[:HEAD])
+        candidates, head = _head_first(fused, legs.dense, legs.sparse)
         is_exhausted = len(legs.dense) < limit and len(legs.sparse) < limit
         weights = weigh(question.tokens, legs.idf)
     else:
@@ -126,12 +136,30 @@ async def _pool(index: Index, search: Search, question: Question, limit: int) ->
         hits, weights = await asyncio.gather(
             searching, term_weights(store, scope, question.tokens, where=where)
         )
-        candidates, first, is_exhausted = single_leg(hits, leg=leg), (*hits[:HEAD],), len(hits) < limit
+        candidates, is_exhausted = single_leg(hits, leg=leg), len(hits) < limit
+        head = [hit.id for hit in hits[:HEAD]]
     if search.mode != "hybrid" or index.ranking == "fused":
         return _Pool(candidates, {}, is_exhausted, weights)
-    features = await index.features.read(scope, sorted({hit.id for hit in first}))
+    features = await index.features.read(scope, head)
     ranked = rank(question, weights, candidates, features, index.mixture)
     return _Pool(ranked, features, is_exhausted, weights)
+
+
+def _head_first(
+    fused: Sequence[Candidate], dense: Sequence[ScoredId], sparse: Sequence[ScoredId]
+) -> tuple[list[Candidate], list[str]]:
+    """The first hits of each leg by their scores, then the others by their better place in a leg: neither changes when
+    the pool grows, so that pages are parts of one list. Scores are made to fall. Returns the ids of the first ones too.
+    """
+    places = {hit.id: place for leg in (dense, sparse) for place, hit in reversed(list(enumerate(leg)))}
+    for place, hit in enumerate(dense):
+        places[hit.id] = min(place, places[hit.id])
+    head = [candidate for candidate in fused if places[candidate.id] < HEAD]
+    tail = sorted(
+        (candidate for candidate in fused if places[candidate.id] >= HEAD),
+        key=lambda candidate: (places[candidate.id], candidate.id),
+    )
+    return [*head, *falling(tail, head[-1].score if head else 1.0)], [candidate.id for candidate in head]
 
 
 async def _visible(index: Index, search: Search, pool: _Pool, wanted: int) -> tuple[list[Source], int]:
