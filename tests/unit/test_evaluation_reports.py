@@ -99,7 +99,17 @@ class TestJson:
             to_json(report()).replace(b'"top_k"', b'"top"'),
             to_json(report()).replace(b'"top_k": 5', b'"top_k": "x"'),
         ],
-        ids=["empty", "list", "object", "binary", "version", "no run", "no main run", "no top_k", "no number"],
+        ids=[
+            "empty",
+            "list",
+            "object",
+            "binary",
+            "version",
+            "no run",
+            "no main run",
+            "no top_k",
+            "no number",
+        ],
     )
     def test_anything_else_is_refused(self, content: bytes) -> None:
         with pytest.raises(BadReport, match="no report of ragstone eval"):

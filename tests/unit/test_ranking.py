@@ -1,5 +1,6 @@
 """The second stage: what each term sees, and the score that it makes."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -217,3 +218,14 @@ class TestTail:
         asking = replace(asked("refunds"), terms=Terms(()))
 
         assert scores(asking, ("Refunds.",))[0].terms["sparse_sentence"] == 0.0
+
+
+def test_chunks_of_nothing_but_the_questions_words_take_no_longer_than_their_length() -> None:
+    features = {str(n): packed("refunds paid late " * 650) for n in range(50)}
+    candidates = [Candidate(id_, 0.0, 0.5, 4.0) for id_ in features]
+    begun = time.process_time()
+
+    found = rank(asked("refunds paid late " * 80), WEIGHTS, candidates, features)
+
+    assert time.process_time() - begun < 2.0
+    assert all(0.0 <= candidate.score <= 1.0 for candidate in found)
