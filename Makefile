@@ -73,8 +73,9 @@ eval: ## Measure ranking and answers on public sets: make eval DATA=path
 crash: ## Kill the server at random under load and compare with what it acknowledged
 	$(RUN) python -m tests.crash.storm --rounds $(ROUNDS) --workers $(WORKERS)
 
-points: ## Die at every crash point with the vectors on a server, not only where they are changed
-	ALL_CRASH_POINTS=1 $(RUN) pytest tests/crash/test_qdrant_crashes.py
+points: ## Die at every crash point of a store on a server, of a move and of a re-index, not only at the main ones
+	ALL_CRASH_POINTS=1 $(RUN) pytest tests/crash/test_qdrant_crashes.py tests/crash/test_move_crashes.py \
+		tests/crash/test_reindex_crashes.py
 
 states: ## Live random lives of the whole service beside a plain model: make states RUNS=2000
 	$(RUN) python -m tests.hostile.states --runs $(RUNS)

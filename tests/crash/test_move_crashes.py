@@ -1,5 +1,6 @@
 """A move of vectors to a server that dies at any point is finished by the same command."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,9 @@ from tests.servers import clean_environment
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+POINTS = CRASH_POINTS if "ALL_CRASH_POINTS" in os.environ else ("move.page_copied", "move.switched")
+"""All of them with `make points`."""
 
 TEXTS = [f"Zebra {n} runs over the plain." for n in range(3)]
 
@@ -64,7 +68,7 @@ def migrate(data_dir: Path, url: str, *, crash_at: str) -> subprocess.CompletedP
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("point", POINTS)
 async def test_a_move_that_dies_is_finished_by_the_same_command(
     point: str, filled: Path, qdrant: QdrantProcess, tmp_path: Path
 ) -> None:
