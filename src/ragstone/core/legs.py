@@ -24,5 +24,14 @@ async def search_legs(
     once = sorted({hit.id for hit in near} ^ {hit.id for hit in worded})
     if not once or not worded:
         return LegHits(near, worded, [], [], idf)
-    more = await store.search_hybrid(scope, dense, sparse, limit=len(once), where=where, ids=once)
-    return LegHits(near, worded, *more, idf)
+    more_near, more_worded = await store.search_hybrid(
+        scope, dense, sparse, limit=len(once), where=where, ids=once
+    )
+    known_near, known_worded = {hit.id for hit in near}, {hit.id for hit in worded}
+    return LegHits(
+        near,
+        worded,
+        [hit for hit in more_near if hit.id not in known_near],
+        [hit for hit in more_worded if hit.id not in known_worded],
+        idf,
+    )

@@ -225,7 +225,7 @@ class ScoredId(NamedTuple):
 
 
 class LegHits(NamedTuple):
-    """What ranking begins with: each leg's best hits; the scores in both legs of those that only one of them found; and
+    """What ranking begins with: each leg's best hits; the scores that those found by one leg alone have in the other; and
     the IDF of the question's tokens, without those that no point has."""
 
     dense: list[ScoredId]

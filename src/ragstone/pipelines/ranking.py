@@ -24,7 +24,7 @@ from ragstone.pipelines.features import Features, Packed
 from ragstone.pipelines.fusion import Candidate, falling, in_order
 from ragstone.pipelines.question import Question
 
-HEAD = 25
+HEAD = 20
 """Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place. Twice as
 many bring .002 nDCG@10 and cost twice as much."""
 

@@ -60,6 +60,7 @@ _MAX_REPLAY = 5_000  # points; a start after a crash replays so many in about a 
 _VACUUM_AT_LEAST = 1_000  # points; Edge itself leaves a segment alone below this, or below a fifth of it
 
 _Leg = Callable[[int], QueryRequest]
+_NOTHING: list[Hits] = [([], [])]
 
 
 class Engine:
@@ -114,11 +115,14 @@ class Engine:
     ) -> list[Any]:
         """Hits of both legs, those of what only one of them found, and the IDF of the query's tokens."""
         near, worded = self.search(scope, where, None, dense, sparse, limit)
-        once = sorted(set(near[0]) ^ set(worded[0]))
-        more: list[Hits] = [([], []), ([], [])]
-        if once and worded[0]:
-            more = self.search(scope, where, once, dense, sparse, len(once))
-        return [near, worded, *more, self.term_weights(scope, where, integers(sparse[0]))]
+        not_near = sorted(set(worded[0]) - set(near[0]))
+        not_worded = sorted(set(near[0]) - set(worded[0])) if worded[0] else []
+        more_near = self.search(scope, where, not_near, dense, None, len(not_near)) if not_near else _NOTHING
+        more_worded = (
+            self.search(scope, where, not_worded, None, sparse, len(not_worded)) if not_worded else _NOTHING
+        )
+        idf = self.term_weights(scope, where, integers(sparse[0]))
+        return [near, worded, *more_near, *more_worded, idf]
 
     def term_weights(
         self, scope: str, where: Condition | None, indices: Sequence[int]
