@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from ragstone.api.schemas.query import SourceModel
 from ragstone.bootstrap import Container
 from ragstone.core.answers import fold
 from ragstone.core.models import Done, Failed, Scope
@@ -191,8 +192,8 @@ class TestFold:
         assert isinstance(events[-1], Done)
 
 
-INTERNAL = ("sentences", "index", "language")
-"""Of a source, and no part of a reply."""
+SHOWN = SourceModel.model_fields
+"""Of a source; it has more that is no part of a reply."""
 
 
 def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
         plain.pop(only_inside, None)
     plain["usage"] = {name: plain["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
     plain["sources"] = [
-        {name: value for name, value in source.items() if name not in INTERNAL} for source in plain["sources"]
+        {name: value for name, value in source.items() if name in SHOWN} for source in plain["sources"]
     ]
     return _listed(plain)  # type: ignore[no-any-return]
 
