@@ -1,5 +1,6 @@
 """Features are read once, for a while."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,15 @@ PACKED = pack_features([Terms((1, 2))], [50], np.zeros((0, 2), np.float32))
 @dataclass
 class CountingStore(InMemoryVectorStore):
     asked: list[list[str]] = field(default_factory=list)
+    pauses: bool = False
 
     def __post_init__(self) -> None:
         super().__init__(dimension=2)
 
     async def read_features(self, scope: Scope, ids: Sequence[str]) -> dict[str, str]:
         self.asked.append(list(ids))
+        if self.pauses:
+            await asyncio.sleep(0)  # as a store over the network does
         return await super().read_features(scope, ids)
 
 
@@ -92,3 +96,15 @@ async def test_all_is_forgotten_after_a_while() -> None:
     await cache.read(SCOPE, IDS[:1])
 
     assert store.asked == [IDS[:1], IDS[:1]]
+
+
+async def test_the_same_point_read_by_many_at_once_is_counted_once() -> None:
+    store = await filled()
+    cache = FeatureCache(store, most_bytes=2 * decode(PACKED).bytes)
+    store.pauses = True
+
+    found = await asyncio.gather(*(cache.read(SCOPE, IDS[:2]) for _ in range(8)))
+    again = await asyncio.gather(*(cache.read(SCOPE, IDS[:2]) for _ in range(8)))
+
+    assert all(each.keys() == set(IDS[:2]) for each in (*found, *again))
+    assert store.asked == [IDS[:2]] * 8, "what fits is remembered, however many asked at the same time"

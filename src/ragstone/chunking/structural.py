@@ -7,7 +7,7 @@ from ragstone.chunking.known import KnownChunks
 from ragstone.chunking.packing import Limits, Packer
 from ragstone.chunking.pieces import Cut, Piece, PieceCutter
 from ragstone.chunking.tokens import DocumentTokens, TokenCounter, Tokenizer
-from ragstone.core.models import Chunk, KnownChunk, Location, ParsedDocument
+from ragstone.core.models import Chunk, KnownChunk, ParsedDocument
 
 TARGET_TOKENS = 200
 MAX_TOKENS = 254  # the encoder's 256 less [CLS] and [SEP]; what is beyond them it does not see
@@ -91,7 +91,7 @@ def _chunk(index: int, text: str, pieces: Sequence[Piece], contexts: ContextBuil
         text=text[first.start : last.end],
         context=contexts.line(path, shown=shown),
         heading=path,
-        location=_location(first.location, last.location),
+        location=first.location.through(last.location),
         sentences=tuple(sentence for piece in pieces for sentence in piece.sentences),
     )
 
@@ -102,10 +102,3 @@ def _common_path(pieces: Sequence[Piece]) -> tuple[str, ...]:
         while path != piece.path[: len(path)]:
             path = path[:-1]
     return path
-
-
-def _location(first: Location, last: Location) -> Location:
-    if first == last:
-        return first
-    page_end = last.page if last.page_end is None else last.page_end
-    return Location(first.page, page_end, first.sheet, first.slide)

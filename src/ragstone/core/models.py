@@ -53,6 +53,13 @@ class Location:
     sheet: str | None = None
     slide: int | None = None
 
+    def through(self, last: "Location") -> "Location":
+        """Of the span that begins here and ends at `last`, on the same sheet or slide."""
+        if self == last:
+            return self
+        page_end = last.page if last.page_end is None else last.page_end
+        return Location(self.page, page_end, self.sheet, self.slide)
+
 
 class BlockKind(StrEnum):
     """What a block is, as far as cutting it matters."""
@@ -799,7 +806,7 @@ class Message:
 class Prompt:
     """What an answerer is asked. Models that write take `messages`; extractive ones choose from `sources`.
 
-    `language` is that of the question, as `question_kinds` has it, for those who choose. `model` None is the answerer's
+    `language` is that of the question's terms, for those who choose. `model` None is the answerer's
     first; `temperature` and `max_tokens` None are not sent."""
 
     question: str

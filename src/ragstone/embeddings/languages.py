@@ -1,4 +1,4 @@
-"""Which of a few languages a text in Latin letters is written in, told by its commonest words; and those words."""
+"""Which of a few languages a text is written in, told by its script or its commonest words; and those words."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
             "à au aux avec c ce ces cette d dans de des du elle elles en est et être eux il ils j je l la le les leur lui"
             " m mais me même n ne nos notre nous on ont ou où par pas plus pour qu que qui s sa sans se ses si son sont"
             " sur t ta te tes tu un une votre vous y",
-            "quel quelle quels quelles quoi quand comment pourquoi combien dont peut peux pouvez puis-je puis dois doit"
+            "quel quelle quels quelles quoi quand comment pourquoi combien dont peut peux pouvez puis dois doit"
             " devez faut mon ma mes avez ai a était étaient été fait font faire sert servent signifie veut dire",
         ),
         "es": _language(

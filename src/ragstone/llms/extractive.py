@@ -53,7 +53,7 @@ def select_quotes(question: str, sources: Sequence[Source], *, language: str = "
     """The best sentence and those close to it, distinct, in reading order; a row of a table with the row that names its
     columns. Explaining questions get more, and like those for a list a whole list if it is what answers best, as does
     any question that is answered by the words in front of a list.
-    `language` is that of `question_kinds`."""
+    `language` is that of the question's terms."""
     ranked = sorted(
         ((sentence, source) for source in sources for sentence in source.sentences),
         key=lambda pair: (-pair[0].score, pair[1].n, pair[0].start),

@@ -136,7 +136,8 @@ class _Features:
         asked = weights.keys()
         tokens = [tokens_of(encoder, sentence) & asked for sentence in sentences]
         heading = _tokens(encoder.terms(" ".join(source.heading[-1:]), source.language)) & asked
-        above = _tokens(encoder.terms(" ".join((source.title, *source.heading)), source.language)) & asked
+        higher = " ".join((source.title, *source.heading[:-1]))
+        above = heading | (_tokens(encoder.terms(higher, source.language)) & asked)
         around = [above.union(*tokens[max(0, row - 1) : row + 2]) for row in range(len(tokens))]
         return cls(
             source=source,

@@ -39,8 +39,10 @@ class FeatureCache:
                 found[id_] = known
         unknown = [id_ for id_ in ids if id_ not in found]
         for id_, packed in (await self._store.read_features(scope, unknown)).items() if unknown else ():
-            found[id_] = self._known[scope, id_] = decode(packed)
-            self._bytes += found[id_].bytes
+            found[id_] = decode(packed)
+            if (scope, id_) not in self._known:  # others may have read it meanwhile
+                self._known[scope, id_] = found[id_]
+                self._bytes += found[id_].bytes
         while self._bytes > self._most_bytes:
             _, oldest = self._known.popitem(last=False)
             self._bytes -= oldest.bytes

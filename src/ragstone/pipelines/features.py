@@ -7,7 +7,7 @@ all terms, sentence by sentence, words before forms (uint32); for each sentence 
 (float32), then its levels, two a byte: value + 8 of the first half of the dimensions in the low four bits, of the
 second half in the high ones.
 
-Four bits a value lose nothing that can be measured, one bit .001 nDCG@10 (docs/quality.md): only directions count.
+Four bits a value lose nothing that can be measured, one bit .001 nDCG@10 (docs/decisions/0022): only directions count.
 """
 
 import struct
@@ -82,7 +82,7 @@ class Packed(NamedTuple):
         return self.length_of_sum > 0
 
     def tokens(self) -> list[frozenset[int]]:
-        """The distinct terms of each sentence, in the form in which they were first written or another."""
+        """The distinct terms of each sentence, words and further forms alike."""
         counts, ids, start, found = array("H", self.counts), array("I", self.terms).tolist(), 0, []
         for row in range(0, len(counts), 2):
             end = start + (counts[row] & _MOST) + counts[row + 1]

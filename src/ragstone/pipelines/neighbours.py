@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ragstone.core.models import Location, Part, Scope, Source, StoredPoint
+from ragstone.core.models import Part, Scope, Source, StoredPoint
 from ragstone.core.ports import VectorStore
 from ragstone.pipelines.feature_cache import FeatureCache
 from ragstone.pipelines.features import NOTHING, Packed
@@ -77,7 +77,7 @@ def _merged(source: Source, chain: Sequence[StoredPoint], features: Mapping[str,
         start=first["start"],
         end=chain[-1].payload["end"],
         text=text,
-        location=_location(location_of(first), location_of(chain[-1].payload)),
+        location=location_of(first).through(location_of(chain[-1].payload)),
         sentences=tuple(sentences) if source.sentences else (),
         parts=tuple(_part(point) for point in chain),
     )
@@ -88,10 +88,3 @@ def _part(point: StoredPoint) -> Part:
     return Part(
         point.id, payload["start"], payload["end"], tuple(payload.get("heading", ())), location_of(payload)
     )
-
-
-def _location(first: Location, last: Location) -> Location:
-    if first == last:
-        return first
-    page_end = last.page if last.page_end is None else last.page_end
-    return Location(first.page, page_end, first.sheet, first.slide)

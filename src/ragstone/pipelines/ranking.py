@@ -26,7 +26,7 @@ from ragstone.pipelines.question import Question
 
 HEAD = 20
 """Hits of each leg that are looked at closely, however many are asked for: what follows them keeps its place. Twice as
-many bring .002 nDCG@10 and cost twice as much."""
+many bring .001 nDCG@10 and cost twice as much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class RetrievalParts:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Sources in order, the question's encodings and the weights of its terms for whoever is to answer (empty where
-    none is), and what could not take part: dense, rerank."""
+    """Sources in order, the question's encodings and the weights of its terms for whoever is to answer (none where
+    neither ranking nor an answer needs them), and what could not take part: dense, rerank."""
 
     sources: tuple[Source, ...]
     question: Question
@@ -52,7 +52,7 @@ class Retrieved:
 async def retrieve_documents(
     parts: RetrievalParts, search: Search, *, deadline: Deadline, stopwatch: Stopwatch
 ) -> Retrieved:
-    """The visible chunks that match best. Without an embedder a hybrid search is one of BM25 alone, and without the
+    """The visible chunks that match best. Without an embedder a hybrid search goes by words alone, and without the
     reranker its order is that of the scores; `degraded` then says so. Raises CollectionNotFound, EngineUnavailable,
     EmbedderUnavailable, ExternalServiceError kinds, DeadlineExceeded."""
     vector: Vector | None = None

@@ -69,7 +69,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Visible sources in order, and the weights of the question's terms."""
+    """Visible sources in order, and the weights of the question's terms (none where neither ranking nor an answer
+    asks for them)."""
 
     sources: list[Source]
     weights: Mapping[int, float]
@@ -133,9 +134,12 @@ async def _pool(index: Index, search: Search, question: Question, limit: int) ->
             if vector is not None and leg == "dense"
             else store.search_sparse(scope, question.tokens, limit=limit, where=where)
         )
-        hits, weights = await asyncio.gather(
-            searching, term_weights(store, scope, question.tokens, where=where)
-        )
+        if search.with_sentences or search.mode == "hybrid":
+            hits, weights = await asyncio.gather(
+                searching, term_weights(store, scope, question.tokens, where=where)
+            )
+        else:
+            hits, weights = await searching, {}
         candidates, is_exhausted = single_leg(hits, leg=leg), len(hits) < limit
         head = [hit.id for hit in hits[:HEAD]]
     if search.mode != "hybrid" or index.ranking == "fused":

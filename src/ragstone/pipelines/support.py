@@ -2,7 +2,7 @@
 
 support = .5 · c + .5 · o over the source's sentences and pairs of neighbours, where c is the largest cosine of the
 claim to a sentence and o the largest share of the claim's weighted terms found in one. A number of the claim that
-the source does not hold makes it 0, a name that neither the source nor what stands above it holds at most .4 (not in
+the source does not hold makes it 0, a rare name that neither the source nor what stands above it holds at most .4 (not in
 German, where all nouns look like names). A claim that stands verbatim in the source has support 1. Where the sentences have
 no vectors (embedders of remote services give none), or the embedder fails, support = o. It is a citation check, not
 entailment: it is blind to negation and to swapped roles (error rates: docs/quality.md).
@@ -22,7 +22,7 @@ from ragstone.pipelines.active_content import revealed
 from ragstone.pipelines.evidence import has_vectors, tokens_of
 from ragstone.pipelines.question import share, term_weights
 
-SUPPORTED_FROM = 0.45  # flags 94-100 % of changed numbers, 99-100 % of random, 60-79 % of the best other passages; 0-8 % of true ones
+SUPPORTED_FROM = 0.45  # flags 94-100 % of changed numbers, 99-100 % of random, 59-87 % of the best other passages; 0-11 % of true ones
 
 RARE_FROM = 3.0  # IDF: one chunk in twenty
 NAME_MISSING = 0.40  # below SUPPORTED_FROM: a reader must look
