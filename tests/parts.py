@@ -66,6 +66,7 @@ class ParagraphReader:
         title: str | None,
         new_spool: Callable[[], Path],
         known: Sequence[KnownChunk] = (),
+        chunk_tokens: int | None = None,
     ) -> ReadDocument:
         """See the port."""
         text = await asyncio.to_thread(path.read_text)

@@ -343,3 +343,17 @@ def test_the_chunks_of_another_document_do_not_matter() -> None:
     source = "\n\n".join(paragraph(seed) for seed in range(40))
     other = chunk_markdown("\n\n".join(paragraph(seed) for seed in range(500, 540)))
     assert chunk_again(source, other) == chunk_markdown(source)
+
+
+def test_a_smaller_size_may_be_asked_for_one_document() -> None:
+    source = "\n\n".join(paragraph(number) for number in range(12))
+    parsed = parser_for("text/markdown").parse(source.encode())
+    usual = CHUNKER.chunk(parsed, "Title")
+
+    smaller = CHUNKER.chunk(parsed, "Title", most_tokens=100)
+    larger = CHUNKER.chunk(parsed, "Title", most_tokens=4_096)
+
+    check(parsed, smaller)
+    assert max(TOKENIZER.count(chunk.embedding_text) for chunk in smaller) <= 100
+    assert len(smaller) > len(usual)
+    assert larger == usual, "no chunk is larger than what the encoder reads"

@@ -149,9 +149,17 @@ class ShoutingReader(ParagraphReader):
         title: str | None,
         new_spool: Callable[[], Path],
         known: Sequence[KnownChunk] = (),
+        chunk_tokens: int | None = None,
     ) -> ReadDocument:
         """See the port."""
-        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool, known=known)
+        read = await super().read(
+            path,
+            media_type=media_type,
+            title=title,
+            new_spool=new_spool,
+            known=known,
+            chunk_tokens=chunk_tokens,
+        )
         return replace(read, parsed=replace(read.parsed, text=read.parsed.text.upper()))
 
 

@@ -356,16 +356,29 @@ class SplittingReader(ParagraphReader):
         title: str | None,
         new_spool: Callable[[], Path],
         known: Sequence[KnownChunk] = (),
+        chunk_tokens: int | None = None,
     ) -> ReadDocument:
         """See the port."""
-        read = await super().read(path, media_type=media_type, title=title, new_spool=new_spool, known=known)
+        read = await super().read(
+            path,
+            media_type=media_type,
+            title=title,
+            new_spool=new_spool,
+            known=known,
+            chunk_tokens=chunk_tokens,
+        )
         text = read.parsed.text.replace("Zebras ", "Zebras\n\n")
         text = text + "\n\nRead anew." if self._every else text
         other = path.parent / "other"
         other.write_text(text)
         try:
             return await super().read(
-                other, media_type=media_type, title=title, new_spool=new_spool, known=known
+                other,
+                media_type=media_type,
+                title=title,
+                new_spool=new_spool,
+                known=known,
+                chunk_tokens=chunk_tokens,
             )
         finally:
             other.unlink()

@@ -42,6 +42,12 @@ class Limits:
     most: int
     characters: int
 
+    def within(self, most: int | None) -> "Limits":
+        """The same, with chunks of at most so many tokens; None changes nothing."""
+        if most is None:
+            return self
+        return Limits(min(self.target, most), min(self.most, most), self.characters)
+
 
 class Packer:
     """Divides runs of pieces into chunks within limits."""

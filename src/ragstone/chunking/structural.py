@@ -43,27 +43,33 @@ class StructuralChunker:
     ):
         self._counter = TokenCounter(tokenizer)
         self._context_tokens = context_tokens
-        self._packer = Packer(Limits(target_tokens, max_tokens, max_characters))
-        self._piece_tokens = min(target_tokens, max_tokens - context_tokens)
-        self._max_characters = max_characters
+        self._limits = Limits(target_tokens, max_tokens, max_characters)
 
     def chunk(
-        self, parsed: ParsedDocument, title: str | None, known: Iterable[KnownChunk] = ()
+        self,
+        parsed: ParsedDocument,
+        title: str | None,
+        known: Iterable[KnownChunk] = (),
+        *,
+        most_tokens: int | None = None,
     ) -> list[Chunk]:
         """All chunks, in order. `title` opens their contexts. `known` are those of an earlier version: what is
-        unchanged is divided as it was."""
+        unchanged is divided as it was. `most_tokens` (100 or more) makes the chunks of this document smaller.
+        """
+        limits = self._limits.within(most_tokens)
+        packer = Packer(limits)
         cutter = PieceCutter(
             parsed.text,
             DocumentTokens(self._counter, parsed.text),
-            max_tokens=self._piece_tokens,
-            max_characters=self._max_characters,
+            max_tokens=min(limits.target, limits.most - self._context_tokens),
+            max_characters=limits.characters,
         )
         contexts = ContextBuilder(self._counter, title, max_tokens=self._context_tokens)
         known_chunks = KnownChunks(known)
         chunks: list[Chunk] = []
         for run in _runs(cutter.pieces(parsed.blocks)):
             most = [contexts.most_tokens(piece.path) for piece in run]
-            for first, stop in self._packer.pack(run, most, known_chunks.runs(parsed.text, run)):
+            for first, stop in packer.pack(run, most, known_chunks.runs(parsed.text, run)):
                 chunks.append(_chunk(len(chunks), parsed.text, run[first:stop], contexts))
         return chunks
 

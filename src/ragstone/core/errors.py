@@ -124,6 +124,12 @@ class JobNotFound(NotFound):
     code = "job_not_found"
 
 
+class RecordNotFound(NotFound):
+    """No such batch or response, or one that quotes a document which is gone."""
+
+    code = "record_not_found"
+
+
 class Conflict(RagstoneError):
     """The state does not allow it."""
 

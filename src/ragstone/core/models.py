@@ -326,6 +326,48 @@ class Collection:
     description: str
     created_at: datetime
     documents: int = 0
+    title: str = ""
+    """What people call it, where that is more than its name."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPatch:
+    """Other words about a collection; None leaves what is there."""
+
+    title: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionState:
+    """How many documents of a collection stand where, and the bytes of their originals."""
+
+    working: int = 0
+    ready: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    bytes: int = 0
+
+
+class RecordKind(StrEnum):
+    """What interfaces have to remember beyond documents."""
+
+    BATCH = "batch"
+    RESPONSE = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Such a thing. `content` is plain JSON. It is gone at `expires_at`, or with the first of `document_ids`, which it
+    quotes, that is deleted."""
+
+    id: str
+    kind: RecordKind
+    content: Mapping[str, Any]
+    created_at: datetime
+    expires_at: datetime
+    document_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +421,7 @@ class Document:
     expires_at: datetime | None
     parent_id: str | None = None
     children: tuple[Child, ...] = ()
+    chunk_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +497,8 @@ class NewUpload:
     metadata: Metadata | None
     on_duplicate: OnDuplicate = OnDuplicate.VERSION
     idempotency: "IdempotencyKey | None" = None
+    chunk_tokens: int | None = None
+    """The most that a chunk may have; None as the server is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,6 +595,7 @@ class IngestTask:
     """The one that is to be replaced, if there is one."""
     bytes: int = 0
     """Of the original."""
+    chunk_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

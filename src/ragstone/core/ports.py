@@ -10,6 +10,8 @@ from ragstone.core.models import (
     Acceptance,
     Backup,
     Collection,
+    CollectionPatch,
+    CollectionState,
     Deletion,
     Document,
     DocumentPatch,
@@ -39,6 +41,8 @@ from ragstone.core.models import (
     PurgeReceipt,
     PurgeTarget,
     QueueState,
+    Record,
+    RecordKind,
     ReadDocument,
     Scope,
     ScoredId,
@@ -301,9 +305,10 @@ class DocumentReader(Protocol):
         title: str | None,
         new_spool: Callable[[], Path],
         known: Sequence[KnownChunk] = (),
+        chunk_tokens: int | None = None,
     ) -> ReadDocument:
         """`title` as the user gave it; without one the document's own opens the chunks' contexts. What is unchanged
-        since the version that `known` is of is divided into the same chunks. The document may
+        since the version that `known` is of is divided into the same chunks, of at most `chunk_tokens`. The document may
         come without its blocks, which only the chunker needs. Each child is written to a path of its own that
         `new_spool` gives; the caller owns these files, after an error there are none. Raises UnsupportedMediaType,
         IngestError kinds; WorkerDied when the worker was killed (not by its limits); Unavailable (the disk is full).
@@ -448,8 +453,18 @@ class Manifest(Protocol):
     durable when it returns."""
 
     # collections
-    async def create_collection(self, tenant_id: str, name: str, description: str) -> Collection:
+    async def create_collection(
+        self, tenant_id: str, name: str, description: str, title: str = "", metadata: Mapping[str, str] = {}
+    ) -> Collection:
         """Raises CollectionExists."""
+        ...
+
+    async def update_collection(self, tenant_id: str, name: str, patch: CollectionPatch) -> Collection:
+        """Raises CollectionNotFound."""
+        ...
+
+    async def collection_state(self, tenant_id: str, name: str) -> CollectionState:
+        """What its documents come to; zeros for a collection that is not there."""
         ...
 
     async def get_collection(self, tenant_id: str, name: str) -> Collection:
@@ -532,6 +547,24 @@ class Manifest(Protocol):
     ) -> Page[Document]:
         """`sort` is created_at, -created_at or title; `title` is a case-insensitive substring; `parent_id` asks for
         the parts of one document. Raises InvalidCursor."""
+        ...
+
+    async def documents_beside(
+        self,
+        tenant_id: str,
+        collection: str | None,
+        *,
+        status: DocumentStatus | None,
+        beside: str | None,
+        is_descending: bool,
+        limit: int,
+    ) -> tuple[list[Document], bool]:
+        """The next documents by age behind the one with the id `beside`, of one collection or of all, and whether more
+        follow. Raises DocumentNotFound."""
+        ...
+
+    async def documents_from(self, tenant_id: str, source: str) -> list[Document]:
+        """Those with this source in all collections, the oldest first."""
         ...
 
     async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:
@@ -687,6 +720,25 @@ class Manifest(Protocol):
 
     async def referenced_blobs(self) -> dict[str, bool]:
         """SHA-256 → whether a visible version needs it; originals and extracted texts of all versions."""
+        ...
+
+    # records
+    async def put_record(self, tenant_id: str, record: Record) -> None:
+        """Remember it, unless a document that it quotes is gone. Raises RecordNotFound."""
+        ...
+
+    async def get_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> Record:
+        """Raises RecordNotFound, also where a document that it quotes is gone."""
+        ...
+
+    async def change_record(
+        self, tenant_id: str, kind: RecordKind, record_id: str, content: Mapping[str, Any]
+    ) -> None:
+        """Raises RecordNotFound."""
+        ...
+
+    async def delete_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> None:
+        """Raises RecordNotFound."""
         ...
 
     async def get_property(self, key: str) -> str | None:

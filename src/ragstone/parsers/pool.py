@@ -54,10 +54,12 @@ class WorkerPool:
         title: str | None,
         new_spool: Callable[[], Path],
         known: Sequence[KnownChunk] = (),
+        chunk_tokens: int | None = None,
     ) -> ReadDocument:
         """See `DocumentReader`. The document comes without its blocks. Raises UnsupportedMediaType besides."""
         parser = parser_path(media_type, self._parsers)
-        request = encode_request(ReadRequest(str(path), parser, self._chunker, title, tuple(known)))
+        wanted = ReadRequest(str(path), parser, self._chunker, title, tuple(known), chunk_tokens)
+        request = encode_request(wanted)
         async with self._slots:
             return await self._ask(request, new_spool)
 

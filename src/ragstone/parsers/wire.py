@@ -25,6 +25,7 @@ class ReadRequest:
     chunker: str
     title: str | None
     known: tuple[KnownChunk, ...] = ()
+    chunk_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,14 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 def encode_request(request: ReadRequest) -> bytes:
     """A framed request."""
     known = [[chunk.beginning, chunk.length, chunk.digest] for chunk in request.known]
-    return frame([request.path, request.parser, request.chunker, request.title, known])
+    return frame([request.path, request.parser, request.chunker, request.title, known, request.chunk_tokens])
 
 
 def decode_request(packed: bytes) -> ReadRequest:
     """The inverse of `encode_request`, without its frame."""
-    path, parser, chunker, title, known = msgpack.unpackb(packed)
-    return ReadRequest(path, parser, chunker, title, tuple(KnownChunk(*chunk) for chunk in known))
+    path, parser, chunker, title, known, chunk_tokens = msgpack.unpackb(packed)
+    chunks = tuple(KnownChunk(*chunk) for chunk in known)
+    return ReadRequest(path, parser, chunker, title, chunks, chunk_tokens)
 
 
 def encode_document(parsed: ParsedDocument, chunks: Sequence[Chunk], peak_bytes: int) -> bytes:

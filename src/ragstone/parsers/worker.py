@@ -57,7 +57,12 @@ class Chunker(Protocol):
     """What the import path of a chunker must build."""
 
     def chunk(
-        self, parsed: ParsedDocument, title: str | None, known: Sequence[KnownChunk] = ()
+        self,
+        parsed: ParsedDocument,
+        title: str | None,
+        known: Sequence[KnownChunk] = (),
+        *,
+        most_tokens: int | None = None,
     ) -> list[Chunk]:
         """See chunking.structural."""
         ...
@@ -131,7 +136,8 @@ def read_document(request: ReadRequest, limits: Limits) -> tuple[ParsedDocument,
     if len(parsed.text) > limits.characters:
         raise ParseLimit(f"the document holds more than {limits.characters} characters of text")
     title = request.title or parsed.title
-    return parsed, _chunker(request.chunker).chunk(parsed, title, request.known)
+    chunker = _chunker(request.chunker)
+    return parsed, chunker.chunk(parsed, title, request.known, most_tokens=request.chunk_tokens)
 
 
 def peak_bytes() -> int:

@@ -169,6 +169,7 @@ async def _read(
             title=task.title,
             new_spool=parts.blobs.new_spool,
             known=known,
+            chunk_tokens=task.chunk_tokens,
         )
     crash_point("ingest.parsed")
     return document

@@ -9,7 +9,7 @@ from ragstone.core.context import for_request
 from ragstone.core.models import IndexedVersion, JobKind, VersionState
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.deletion import tombstone
-from ragstone.storage.reading import has_expired
+from ragstone.storage.reading import has_expired, version_row
 from ragstone.storage.rows import DOCUMENTS
 from ragstone.storage.tables import documents, members
 from ragstone.storage.uploads import add_document, is_news, revised
@@ -47,7 +47,16 @@ def _reconcile(
 
 def _add(tx: Transaction, parent: AnyRow, member: AnyRow) -> None:
     container = parent.source or parent.title
-    content = NewVersion(member.sha256, member.bytes, _name(member), member.media_type, None, parent.metadata)
+    size = version_row(tx, parent.id, parent.newest_version).chunk_tokens
+    content = NewVersion(
+        member.sha256,
+        member.bytes,
+        _name(member),
+        member.media_type,
+        None,
+        parent.metadata,
+        chunk_tokens=size,
+    )
     add_document(
         tx,
         parent.tenant_id,

@@ -1,13 +1,26 @@
 """Collections: names that documents are filed under."""
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from ragstone.core.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound, Conflict
-from ragstone.core.models import DEFAULT_COLLECTION, Collection, Page
+from ragstone.core.models import (
+    DEFAULT_COLLECTION,
+    Collection,
+    CollectionPatch,
+    CollectionState,
+    JobState,
+    Page,
+    Scope,
+)
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import Transaction
 from ragstone.storage.deletion import tombstone, tombstoned
-from ragstone.storage.tables import collections, documents
+from ragstone.storage.listing import in_scope
+from ragstone.storage.rows import shown
+from ragstone.storage.tables import collections, documents, jobs
 
 _EXISTS = select(collections.c.name).where(
     collections.c.tenant_id == bindparam("tenant_id"), collections.c.name == bindparam("name")
@@ -22,8 +35,14 @@ _SIZE = (
     .scalar_subquery()
 )
 _COLLECTIONS = select(
-    collections.c.name, collections.c.description, collections.c.created_at, _SIZE.label("documents")
+    collections.c.name,
+    collections.c.description,
+    collections.c.created_at,
+    _SIZE.label("documents"),
+    collections.c.title,
+    collections.c.metadata,
 )
+_AT_WORK = (JobState.QUEUED, JobState.RUNNING)
 
 
 def require_collection(tx: Transaction, tenant_id: str, name: str) -> None:
@@ -37,14 +56,43 @@ def unknown_collection(name: str) -> CollectionNotFound:
     return CollectionNotFound(f"there is no collection {name!r}")
 
 
-def create(tx: Transaction, tenant_id: str, name: str, description: str) -> Collection:
+def create(
+    tx: Transaction, tenant_id: str, name: str, description: str, title: str, metadata: Mapping[str, str]
+) -> Collection:
     """See Manifest.create_collection."""
     if tx.execute(_EXISTS, {"tenant_id": tenant_id, "name": name}).first() is not None:
         raise CollectionExists(f"there is already a collection {name!r}")
-    tx.execute(
-        insert(collections).values(tenant_id=tenant_id, name=name, description=description, created_at=tx.now)
+    said = {"name": name, "description": description, "title": title, "metadata": dict(metadata)}
+    tx.execute(insert(collections).values(tenant_id=tenant_id, created_at=tx.now, **said))
+    return Collection(name, description, tx.now, 0, title, metadata)
+
+
+def change(tx: Transaction, tenant_id: str, name: str, patch: CollectionPatch) -> Collection:
+    """See Manifest.update_collection."""
+    said = {"title": patch.title, "metadata": None if patch.metadata is None else dict(patch.metadata)}
+    values = {key: value for key, value in said.items() if value is not None}
+    if values:
+        is_it = and_(collections.c.tenant_id == tenant_id, collections.c.name == name)
+        tx.execute(update(collections).where(is_it).values(values))
+    return get(tx, tenant_id, name)
+
+
+def state(tx: Transaction, tenant_id: str, name: str) -> CollectionState:
+    """See Manifest.collection_state."""
+    inside = in_scope(tx, Scope(tenant_id, name)).with_only_columns(
+        documents.c.visible_version.is_not(None).label("is_ready"),
+        jobs.c.state,
+        func.count(),
+        func.sum(shown.c.bytes),
+        maintain_column_froms=True,
     )
-    return Collection(name, description, tx.now)
+    counts, size = Counter[str](), 0
+    for is_ready, job_state, documents_, bytes_ in tx.execute(
+        inside.group_by(documents.c.visible_version.is_not(None), jobs.c.state)
+    ):
+        counts["ready" if is_ready else "working" if job_state in _AT_WORK else job_state.value] += documents_
+        size += int(bytes_)
+    return CollectionState(counts["working"], counts["ready"], counts["failed"], counts["cancelled"], size)
 
 
 def get(tx: Transaction, tenant_id: str, name: str) -> Collection:

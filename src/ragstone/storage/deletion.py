@@ -10,6 +10,7 @@ from ragstone.core.models import Deletion, JobKind, JobState, PurgeTarget, Scope
 from ragstone.storage.database import Transaction
 from ragstone.storage.listing import passing_ids
 from ragstone.storage.reading import document_row, get_job
+from ragstone.storage.records import forget_deleted
 from ragstone.storage.tables import documents, jobs, versions
 from ragstone.storage.versions import cancel_jobs
 
@@ -76,6 +77,7 @@ def tombstone(
     total = tombstoned(tx, job_id)
     if total == 0:
         return None
+    forget_deleted(tx, its_documents)
     cancel_jobs(tx, jobs.c.document_id.in_(its_documents), "the document was deleted")
     key = {"id": job_id, "tenant_id": tenant_id, "document_id": document_id}
     tx.execute(_ADD_PURGE, {**key, "total": total, "created_at": tx.now})

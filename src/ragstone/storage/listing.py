@@ -12,7 +12,7 @@ from ragstone.core.filters import METADATA_PREFIX, Filter, Leaf, epoch_micros, m
 from ragstone.core.models import Document, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
-from ragstone.storage.reading import is_unexpired, load_documents
+from ragstone.storage.reading import document_row, is_unexpired, load_documents
 from ragstone.storage.rows import DOCUMENTS, shown, status_is
 from ragstone.storage.tables import documents, title_key
 
@@ -93,23 +93,51 @@ def list_documents(
     return Page(load_documents(tx, items), next_cursor)
 
 
+def documents_beside(
+    tx: Transaction,
+    tenant_id: str,
+    collection: str | None,
+    *,
+    status: DocumentStatus | None,
+    beside: str | None,
+    is_descending: bool,
+    limit: int,
+) -> tuple[list[Document], bool]:
+    """See Manifest.documents_beside."""
+    order = _ORDERS["-created_at" if is_descending else "created_at"]
+    listing = in_scope(tx, Scope(tenant_id, collection)) if collection else in_tenant(tx, tenant_id)
+    if status is not None:
+        listing = listing.where(status_is(status))
+    after = None if beside is None else order.cursor_key(document_row(tx, tenant_id, beside))
+    found = _first_rows(tx, order.apply(listing, after), limit + 1)
+    return list(load_documents(tx, found[:limit])), len(found) > limit
+
+
+def documents_from(tx: Transaction, tenant_id: str, source: str) -> list[Document]:
+    """See Manifest.documents_from."""
+    same = in_tenant(tx, tenant_id).where(documents.c.source == source)
+    return list(load_documents(tx, tx.execute(same.order_by(documents.c.created_at)).all()))
+
+
 def passing_ids(tx: Transaction, scope: Scope, where: Filter) -> list[str]:
     """Ids of all documents of a scope that pass."""
-    return _passing_ids(tx, _in_scope(tx, scope), where)
+    return _passing_ids(tx, in_scope(tx, scope), where)
 
 
-def _in_scope(tx: Transaction, scope: Scope) -> Select[Any]:
-    return DOCUMENTS.where(
-        documents.c.tenant_id == scope.tenant_id,
-        documents.c.collection == scope.collection,
-        is_unexpired(tx.now),
-    )
+def in_tenant(tx: Transaction, tenant_id: str) -> Select[Any]:
+    """DOCUMENTS of all collections whose time is not up."""
+    return DOCUMENTS.where(documents.c.tenant_id == tenant_id, is_unexpired(tx.now))
+
+
+def in_scope(tx: Transaction, scope: Scope) -> Select[Any]:
+    """Those of one collection."""
+    return in_tenant(tx, scope.tenant_id).where(documents.c.collection == scope.collection)
 
 
 def _filtered(
     tx: Transaction, scope: Scope, status: DocumentStatus | None, title: str | None, parent_id: str | None
 ) -> Select[Any]:
-    listing = _in_scope(tx, scope)
+    listing = in_scope(tx, scope)
     if parent_id is not None:
         listing = listing.where(documents.c.parent_id == parent_id)
     if status is not None:

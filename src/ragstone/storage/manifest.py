@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import text
 
@@ -13,6 +13,8 @@ from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
     Collection,
+    CollectionPatch,
+    CollectionState,
     Deletion,
     Document,
     DocumentPatch,
@@ -33,6 +35,8 @@ from ragstone.core.models import (
     PurgeReceipt,
     PurgeTarget,
     QueueState,
+    Record,
+    RecordKind,
     Scope,
     Stage,
     Version,
@@ -50,6 +54,7 @@ from ragstone.storage import (
     listing,
     purges,
     reading,
+    records,
     schema,
     snapshots,
     switching,
@@ -80,6 +85,7 @@ WRITES = (
     "purge",
     "collection",
     "property",
+    "record",
 )
 """Names of the commits, as `Database.write` is given them."""
 CRASH_POINTS = tuple(f"{name}.{moment}_commit" for name in WRITES for moment in ("before", "after"))
@@ -111,9 +117,21 @@ class SqlManifest:
 
     # ---- collections ----
 
-    async def create_collection(self, tenant_id: str, name: str, description: str) -> Collection:
+    async def create_collection(
+        self, tenant_id: str, name: str, description: str, title: str = "", metadata: Mapping[str, str] = {}
+    ) -> Collection:
         """See the port."""
-        return await self._database.write("collection", collections.create, tenant_id, name, description)
+        return await self._database.write(
+            "collection", collections.create, tenant_id, name, description, title, metadata
+        )
+
+    async def update_collection(self, tenant_id: str, name: str, patch: CollectionPatch) -> Collection:
+        """See the port."""
+        return await self._database.write("collection", collections.change, tenant_id, name, patch)
+
+    async def collection_state(self, tenant_id: str, name: str) -> CollectionState:
+        """See the port."""
+        return await self._database.scan(collections.state, tenant_id, name)
 
     async def get_collection(self, tenant_id: str, name: str) -> Collection:
         """See the port."""
@@ -222,6 +240,31 @@ class SqlManifest:
             limit=limit,
             cursor=cursor,
         )
+
+    async def documents_beside(
+        self,
+        tenant_id: str,
+        collection: str | None,
+        *,
+        status: DocumentStatus | None,
+        beside: str | None,
+        is_descending: bool,
+        limit: int,
+    ) -> tuple[list[Document], bool]:
+        """See the port."""
+        return await self._database.scan(
+            listing.documents_beside,
+            tenant_id,
+            collection,
+            status=status,
+            beside=beside,
+            is_descending=is_descending,
+            limit=limit,
+        )
+
+    async def documents_from(self, tenant_id: str, source: str) -> list[Document]:
+        """See the port."""
+        return await self._database.read(listing.documents_from, tenant_id, source)
 
     async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:
         """See the port."""
@@ -386,6 +429,26 @@ class SqlManifest:
     async def referenced_blobs(self) -> dict[str, bool]:
         """See the port."""
         return await self._database.scan(consistency.referenced_blobs)
+
+    # ---- records ----
+
+    async def put_record(self, tenant_id: str, record: Record) -> None:
+        """See the port."""
+        await self._database.write("record", records.put, tenant_id, record)
+
+    async def get_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> Record:
+        """See the port."""
+        return await self._database.read(records.get, tenant_id, kind, record_id)
+
+    async def change_record(
+        self, tenant_id: str, kind: RecordKind, record_id: str, content: Mapping[str, Any]
+    ) -> None:
+        """See the port."""
+        await self._database.write("record", records.change, tenant_id, kind, record_id, content)
+
+    async def delete_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> None:
+        """See the port."""
+        await self._database.write("record", records.drop, tenant_id, kind, record_id)
 
     async def get_property(self, key: str) -> str | None:
         """See the port."""

@@ -51,7 +51,7 @@ _SHOWN = (
     "encoding",
     "text_sha256",
 )
-_NEWEST = ("state", "sha256", "bytes", "filename", "media_type", "title", "metadata")
+_NEWEST = ("state", "sha256", "bytes", "filename", "media_type", "title", "metadata", "chunk_tokens")
 
 JOBS: Select[Any] = select(*JOB_COLUMNS)
 
@@ -91,6 +91,7 @@ TASKS: Select[Any] = (
         versions.c.media_type,
         versions.c.title,
         versions.c.metadata,
+        versions.c.chunk_tokens,
         *JOB_COLUMNS,
     )
     .select_from(jobs)
@@ -136,6 +137,7 @@ def document_from(row: AnyRow, children: tuple[Child, ...] = ()) -> Document:
         expires_at=row.expires_at,
         parent_id=row.parent_id,
         children=children,
+        chunk_tokens=row.newest_chunk_tokens,
     )
 
 
@@ -201,6 +203,7 @@ def task_from(row: AnyRow) -> IngestTask:
         depth=row.depth,
         visible_version=row.visible_version,
         bytes=row.bytes,
+        chunk_tokens=row.chunk_tokens,
     )
 
 

@@ -24,7 +24,7 @@ from ragstone.storage.database import Transaction
 from ragstone.storage.tables import collections, metadata
 
 VERSION_TABLE = "ragstone_schema"
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All that this release knows, oldest first."""
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from ragstone.core.context import request_id
 from ragstone.core.filters import epoch_micros
-from ragstone.core.models import JobKind, JobState, Stage, VersionState
+from ragstone.core.models import JobKind, JobState, RecordKind, Stage, VersionState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TITLE_KEY_LENGTH = 500  # PostgreSQL refuses index rows beyond 2,704 bytes
@@ -81,6 +81,8 @@ collections = Table(
     Column("name", SortedText, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("metadata", JSON, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("tenant_id", "name"),
 )
 
@@ -120,6 +122,22 @@ Index(
     unique=True,
     sqlite_where=_has_identity,
     postgresql_where=_has_identity,
+)
+_has_source = and_(_is_live, documents.c.source.is_not(None))
+Index(
+    "documents_by_source",
+    documents.c.tenant_id,
+    documents.c.source,
+    sqlite_where=_has_source,
+    postgresql_where=_has_source,
+)
+Index(
+    "documents_of_tenant",
+    documents.c.tenant_id,
+    documents.c.created_at,
+    documents.c.id,
+    sqlite_where=_is_live,
+    postgresql_where=_is_live,
 )
 Index(
     "documents_by_time",
@@ -180,7 +198,8 @@ Index(
 
 # `title` is the user's (None = from the document). A row is a reference to its blobs; it goes when they may go.
 # `retired_at` is set while the version's points wait for their purge, `purged_at` when they are known to be gone.
-# `replaces`: once it is visible, older versions go for good.
+# `replaces`: once it is visible, older versions go for good. `chunk_tokens`: the most that a chunk may have, where the
+# user said so.
 versions = Table(
     "versions",
     metadata,
@@ -203,6 +222,7 @@ versions = Table(
     Column("retired_at", UtcTime),
     Column("purged_at", UtcTime),
     Column("replaces", Boolean, nullable=False, server_default=false()),
+    Column("chunk_tokens", Integer),
     PrimaryKeyConstraint("document_id", "version"),
 )
 Index("versions_by_sha256", versions.c.sha256)
@@ -280,3 +300,26 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("tenant_id", "key"),
 )
 Index("idempotency_keys_expiring", idempotency_keys.c.expires_at)
+
+# What an interface has to remember beyond documents: plain JSON until `expires_at`, or until one of the documents that it
+# quotes is deleted.
+records = Table(
+    "records",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("kind", _choice(RecordKind), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+Index("records_expiring", records.c.expires_at)
+
+record_documents = Table(
+    "record_documents",
+    metadata,
+    Column("record_id", Text, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("document_id", Text, nullable=False),
+    PrimaryKeyConstraint("record_id", "document_id"),
+)
+Index("record_documents_by_document", record_documents.c.document_id)

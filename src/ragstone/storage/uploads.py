@@ -92,6 +92,7 @@ def revised(
         existing.newest_title if title is None else title,
         existing.newest_metadata if metadata is None else metadata,
         replaces,
+        existing.newest_chunk_tokens,
     )
 
 
@@ -115,6 +116,7 @@ def _accept(
             upload.media_type,
             upload.title,
             upload.metadata or {},
+            chunk_tokens=upload.chunk_tokens,
         )
         document_id = add_document(tx, tenant_id, upload.scope.collection, content, source=upload.source)
         return acceptance(tx, tenant_id, document_id)

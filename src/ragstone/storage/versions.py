@@ -36,6 +36,8 @@ class NewVersion:
     metadata: Mapping[str, Any]
     replaces: bool = False
     """Whether older versions go for good once this one is visible."""
+    chunk_tokens: int | None = None
+    """The most that a chunk may have, where the user said so."""
 
     @classmethod
     def like(cls, version: AnyRow) -> "NewVersion":
@@ -47,6 +49,7 @@ class NewVersion:
             version.media_type,
             version.title,
             version.metadata,
+            chunk_tokens=version.chunk_tokens,
         )
 
     @property
@@ -73,6 +76,7 @@ def add_version(
             "title": content.title,
             "metadata": content.metadata,
             "replaces": content.replaces,
+            "chunk_tokens": content.chunk_tokens,
         },
     )
     tx.execute(_ADD_JOB, {**key, "id": job_id, "tenant_id": tenant_id, "kind": kind, "due_at": tx.now})

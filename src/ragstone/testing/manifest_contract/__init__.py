@@ -7,6 +7,7 @@ from ragstone.testing.manifest_contract.deletes import DeletePromises
 from ragstone.testing.manifest_contract.jobs import JobPromises
 from ragstone.testing.manifest_contract.lists import ListPromises
 from ragstone.testing.manifest_contract.purges import PurgePromises
+from ragstone.testing.manifest_contract.records import RecordPromises
 from ragstone.testing.manifest_contract.repairs import RepairPromises
 from ragstone.testing.manifest_contract.uploads import UploadPromises
 from ragstone.testing.manifest_contract.versions import VersionPromises
@@ -23,5 +24,6 @@ class ManifestContract(
     RepairPromises,
     CollectionPromises,
     ListPromises,
+    RecordPromises,
 ):
     """All promises of `core.ports.Manifest`."""

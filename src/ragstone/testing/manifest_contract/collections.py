@@ -7,7 +7,7 @@ from ragstone.core.errors import (
     Conflict,
     InvalidCursor,
 )
-from ragstone.core.models import DocumentStatus, Scope
+from ragstone.core.models import CollectionPatch, CollectionState, DocumentStatus, Failure, Scope
 from ragstone.core.ports import Manifest
 from ragstone.testing.manifest_contract.lists import all_documents, one_page
 from ragstone.testing.manifest_contract.scenes import (
@@ -46,6 +46,36 @@ class CollectionPromises:
             1,
         )
         await refusal(manifest.create_collection(TENANT, "notes", ""), CollectionExists)
+
+    async def test_title_and_metadata_of_a_collection_are_changed_one_by_one(
+        self, manifest: Manifest
+    ) -> None:
+        """What a patch leaves out stays."""
+        await manifest.create_collection(TENANT, "notes", "", "My notes", {"team": "a"})
+        await manifest.update_collection(TENANT, "notes", CollectionPatch(title="Our notes"))
+        changed = await manifest.update_collection(TENANT, "notes", CollectionPatch(metadata={}))
+        assert (changed.title, changed.metadata) == ("Our notes", {})
+        assert await manifest.get_collection(TENANT, "notes") == changed
+        unknown = manifest.update_collection(TENANT, "unknown", CollectionPatch(title="x"))
+        await refusal(unknown, CollectionNotFound)
+
+    async def test_documents_of_a_collection_are_counted_by_where_they_stand(
+        self, manifest: Manifest
+    ) -> None:
+        """With the bytes of their originals."""
+        ready = await make_ready(manifest, "ready", "12345")
+        failed = await upload(manifest, "failed", "123")
+        assert failed.job is not None
+        await claim(manifest)
+        await manifest.fail_task(failed.job.id, Failure("no_text", "nothing"))
+        cancelled = await upload(manifest, "cancelled", "12")
+        assert cancelled.job is not None
+        await manifest.cancel_job(TENANT, cancelled.job.id)
+        waiting = await upload(manifest, "waiting", "1")
+        size = sum(each.bytes for each in (ready, failed.document, cancelled.document, waiting.document))
+        state = await manifest.collection_state(TENANT, "default")
+        assert state == CollectionState(working=1, ready=1, failed=1, cancelled=1, bytes=size)
+        assert await manifest.collection_state(TENANT, "unknown") == CollectionState()
 
     async def test_unknown_collections_are_not_found(self, manifest: Manifest) -> None:
         """Another tenant's is unknown."""

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from ragstone.core.errors import InvalidCursor, InvalidRequest
+from ragstone.core.errors import DocumentNotFound, InvalidCursor, InvalidRequest
 from ragstone.core.filters import parse_filter
 from ragstone.core.models import Document, DocumentStatus, Page, Scope
 from ragstone.core.ports import Manifest
@@ -178,6 +178,36 @@ class ListPromises:
         """By name."""
         error = await refusal(one_page(manifest, sort="size"), InvalidRequest)
         assert "size" in error.message
+
+    async def test_documents_are_walked_by_age_in_one_collection_or_all(self, manifest: Manifest) -> None:
+        """Behind a document that is named, either way round."""
+        await manifest.create_collection(TENANT, "notes", "")
+        first = (await upload(manifest, "1")).document
+        second = (await upload(manifest, "2", scope=Scope(TENANT, "notes"))).document
+        third = (await upload(manifest, "3")).document
+
+        async def walk(collection: str | None, beside: str | None, **choice: Any) -> tuple[list[str], bool]:
+            wanted = {"status": None, "is_descending": True, "limit": 2, **choice}
+            found, has_more = await manifest.documents_beside(TENANT, collection, beside=beside, **wanted)
+            return [document.id for document in found], has_more
+
+        assert await walk(None, None) == ([third.id, second.id], True)
+        assert await walk(None, second.id) == ([first.id], False)
+        assert await walk(None, first.id, is_descending=False) == ([second.id, third.id], False)
+        assert await walk("default", None) == ([third.id, first.id], False)
+        assert await walk(None, None, status=DocumentStatus.READY) == ([], False)
+        await refusal(walk(None, "unknown"), DocumentNotFound)
+
+    async def test_documents_are_found_by_their_source_in_all_collections(self, manifest: Manifest) -> None:
+        """The oldest first; not another tenant's, nor deleted ones."""
+        await manifest.create_collection(TENANT, "notes", "")
+        await manifest.create_collection("someone", "default", "")
+        here = (await upload(manifest, "same")).document
+        there = (await upload(manifest, "same", scope=Scope(TENANT, "notes"))).document
+        await upload(manifest, "same", scope=Scope("someone", "default"))
+        assert [each.id for each in await manifest.documents_from(TENANT, "same")] == [here.id, there.id]
+        await manifest.delete_document(TENANT, here.id)
+        assert [each.id for each in await manifest.documents_from(TENANT, "same")] == [there.id]
 
 
 def encoded(value: object) -> str:
