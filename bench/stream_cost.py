@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from bench.figures import Figure
 from bench.scripted_model import SAYS
-from ragstone.api.sse import encode_event, stream_answer
+from ragstone.api.sse import NumberedFrames, stream_answer
 from ragstone.core.deadline import Deadline
 from ragstone.core.models import AnswerEvent, Ending, Location, Scope, Source, Usage
 from ragstone.core.timing import Stopwatch
@@ -34,7 +34,7 @@ async def measure_cost() -> list[Figure]:
         "": _only_generate,
         "AnswerChecker, marks and citations": _check,
         "stages, idle limit and deadline around it": _answer,
-        "encode_event": _encode,
+        "NumberedFrames": _encode,
         "the reply: sse-starlette, and a scope that ends with the server": _send,
     }
     costs = await _best_us([*runs.values()])
@@ -75,10 +75,9 @@ async def _answer() -> None:
 
 
 async def _encode() -> None:
-    number = 0
+    encode = NumberedFrames()
     async for event in await _events():
-        number += 1
-        encode_event(event, number)
+        encode(event)
 
 
 async def _send() -> None:

@@ -84,6 +84,11 @@ class CountingEmbedder:
         """All of it."""
         return 1.0
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Pass it on."""
+        counted: tuple[int, bool] = self._inner.count_tokens(text)
+        return counted
+
     async def embed_query(self, text: str) -> Vector:
         """Pass it on; a question with this word is never answered, and its cancellation remembered."""
         if NEVER in text:

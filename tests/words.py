@@ -78,6 +78,10 @@ class WordEmbedder:
         """All of it."""
         return 1.0
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Words; all are read."""
+        return len(text.split()), True
+
     async def embed_query(self, text: str) -> Vector:
         """Unit length; raises `failure` while there is one."""
         self.queries.append(text)

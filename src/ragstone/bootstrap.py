@@ -29,6 +29,7 @@ from ragstone.services.changes import ChangeService
 from ragstone.services.collections import CollectionService
 from ragstone.services.consistency import AGREEMENT, Consistency, ConsistencyService
 from ragstone.services.documents import DocumentService
+from ragstone.services.files import FileService
 from ragstone.services.health import HealthService, Ingestion
 from ragstone.services.jobs import JobService
 from ragstone.services.probes import (
@@ -40,6 +41,7 @@ from ragstone.services.probes import (
     store_probe,
 )
 from ragstone.services.query import AnswerDefaults, QueryLimits, QueryService
+from ragstone.services.records import RecordService
 from ragstone.services.reindexing import Reindexing
 from ragstone.services.watching import StoreWatch
 from ragstone.storage.backup_folder import FilledFolder
@@ -60,6 +62,8 @@ class Container:
     collections: CollectionService
     changes: ChangeService
     jobs: JobService
+    records: RecordService
+    files: FileService
     query: QueryService
     health: HealthService
     loop_lag: LoopLag
@@ -159,14 +163,19 @@ def _assemble(
     work = services.work
     adapters, store = work.parts.adapters, work.store
     manifest, blobs = adapters.manifest, adapters.blobs
+    documents = DocumentService(manifest, blobs, store, work.queue, work.purger, detect=detect)
+    changes = ChangeService(manifest, blobs, work.queue, work.payloads, detect=detect)
+    jobs, records = JobService(manifest, work.queue), RecordService(manifest)
     return Container(
         directory=directory,
         keys=_api_keys(settings, directory),
         manifest=manifest,
-        documents=DocumentService(manifest, blobs, store, work.queue, work.purger, detect=detect),
+        documents=documents,
         collections=CollectionService(manifest, work.purger),
-        changes=ChangeService(manifest, blobs, work.queue, work.payloads, detect=detect),
-        jobs=JobService(manifest, work.queue),
+        changes=changes,
+        jobs=jobs,
+        records=records,
+        files=FileService(manifest, documents, changes, jobs, records),
         backups=_backup_service(settings, adapters, work),
         query=services.query,
         health=services.health,

@@ -219,6 +219,10 @@ class Held:
         """Never asked."""
         raise NotImplementedError
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Never asked."""
+        raise NotImplementedError
+
     async def embed_query(self, text: str) -> Any:
         """Never asked."""
         raise NotImplementedError

@@ -44,10 +44,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: these statuses answer with the error shape."""
-    return {status: {"model": ErrorReply, "description": _MEANINGS[status]} for status in statuses}
+    return {status: {"model": ErrorReply, "description": MEANINGS[status]} for status in statuses}
 
 
-_MEANINGS = {
+MEANINGS = {
     400: "The body cannot be parsed.",
     401: "An API key is needed, or it is not known.",
     403: "This Host or Origin may not call.",

@@ -15,6 +15,10 @@ from starlette.types import Scope
 from ragstone import __version__
 from ragstone.api.deps import refuse_unknown_parameters
 from ragstone.api.errors import install_error_handlers
+from ragstone.api.openai import chat, embeddings
+from ragstone.api.openai import files as openai_files
+from ragstone.api.openai import models as openai_models
+from ragstone.api.openai import responses, vector_store_files, vector_stores
 from ragstone.api.openapi import complete_openapi
 from ragstone.api.reference import HEADERS, render_reference
 from ragstone.api.routes import (
@@ -54,7 +58,7 @@ NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fal
 QUESTION_BYTES = 1 * MIB  # a question of 8,000 characters, 20 turns of history and a full filter fit
 JSON_UPLOAD_BYTES = 16 * MIB  # parsed in memory, so far below what a file may have
 MAX_REQUESTS = 4_000  # of all kinds at once, open streams included
-QUESTIONS = frozenset({"/query", "/search"})
+QUESTIONS = frozenset({"/query", "/search", "/v1/chat/completions", "/v1/responses"})
 PROBES = OPEN_PATHS | {"/metrics"}
 ROUTERS = (
     query.router,
@@ -65,6 +69,15 @@ ROUTERS = (
     jobs.router,
     consistency.router,
     admin.router,
+)
+DIALECT = (
+    openai_models.router,
+    openai_files.router,
+    vector_store_files.router,
+    vector_stores.router,
+    embeddings.router,
+    chat.router,
+    responses.router,
 )
 PROBED = (health.router, metrics.router)
 """What probes and scrapers add to their queries is none of our business."""
@@ -105,9 +118,11 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     app.state.container = container
     app.state.open_requests = OpenRequests()
     app.state.registry = _registry(app)
-    app.state.templates = RouteTemplates(chain.from_iterable(router.routes for router in (*ROUTERS, *PROBED)))
+    app.state.templates = RouteTemplates(
+        chain.from_iterable(router.routes for router in (*ROUTERS, *DIALECT, *PROBED))
+    )
     install_error_handlers(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *DIALECT):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in PROBED:
         app.include_router(router)
@@ -208,4 +223,6 @@ def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
 def _is_upload(scope: Scope) -> bool:
     """Whether the body holds a document, new or in place of an earlier one."""
     path: str = scope["path"]
-    return path == "/documents" or (scope["method"] == "PUT" and path.startswith("/documents/"))
+    return path in ("/documents", "/v1/files") or (
+        scope["method"] == "PUT" and path.startswith("/documents/")
+    )

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ragstone.api.errors import error_responses
 from ragstone.middleware.auth import KEY_HEADER, OPEN_PATHS
+from ragstone.middleware.errors import OPENAI_PREFIX
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
@@ -35,7 +36,9 @@ def complete_openapi(app: FastAPI, models: Sequence[type[BaseModel]]) -> None:
         for path, operation in _operations(document):
             operation["security"] = [] if path in OPEN_PATHS else NEEDED
             if path not in OPEN_PATHS:
-                _add_refusals(operation)
+                _add_refusals(
+                    operation, "OpenAIErrorReply" if path.startswith(OPENAI_PREFIX) else "ErrorReply"
+                )
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -53,9 +56,9 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield path, operation
 
 
-def _add_refusals(operation: dict[str, Any]) -> None:
+def _add_refusals(operation: dict[str, Any], shape: str) -> None:
     for status, reply in OF_ALL.items():
-        content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorReply"}}}
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
         operation["responses"].setdefault(
             str(status), {"description": reply["description"], "content": content}
         )

@@ -1,7 +1,7 @@
 """Answers as server-sent events: the same models as the JSON reply, one event each, the last one `done` or `error`."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -42,12 +42,19 @@ _MODELS: dict[type[Any], tuple[bytes, type[Any]]] = {
 }
 
 
-async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, None]) -> Response:
-    """Headers wait for the first token or the first failure, which is raised; later failures are events."""
+Encode = Callable[[AnswerEvent], bytes]
+"""Frames of one event of an answer, none where the dialect has no word for it; called with all in order."""
+
+
+async def stream_answer(
+    request: Request, events: AsyncGenerator[AnswerEvent, None], encode: Encode | None = None
+) -> Response:
+    """Headers wait for the first token or the first failure, which is raised; later failures are events. `encode` is
+    that of the native API where none is given."""
     begun = await while_connected(request, _until_first_token(events))
     drain = _Drain(request.state.request_id, request.state.stopwatch)
     return _EventStream(
-        _frames(begun, events, drain),
+        _frames(begun, events, drain, encode or NumberedFrames()),
         ping=HEARTBEAT_S,
         send_timeout=SEND_WITHIN_S,
         ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
@@ -75,16 +82,28 @@ class _EventStream(EventSourceResponse):
             log.info("client stopped reading")
 
 
-def encode_event(event: AnswerEvent, number: int) -> bytes:
-    """One frame of an answer."""
-    return encode_frame(number, *_name_and_content(event))
+class NumberedFrames:
+    """The native API's encoding: each event under its name, numbered from 1."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def __call__(self, event: AnswerEvent) -> bytes:
+        """One frame."""
+        self._number += 1
+        return encode_frame(self._number, *_name_and_content(event))
 
 
 def encode_frame(number: int, name: bytes, content: bytes) -> bytes:
     """One frame: `id`, `event`, and `data` on one line of JSON, whatever a reader takes for the end of a line."""
+    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, one_line(content))
+
+
+def one_line(content: bytes) -> bytes:
+    """JSON without what any reader takes for the end of a line."""
     for character, escaped in _LINE_ENDS:
         content = content.replace(character, escaped)
-    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, content)
+    return content
 
 
 def _name_and_content(event: AnswerEvent) -> tuple[bytes, bytes]:
@@ -150,12 +169,12 @@ class _Drain:
 
 
 async def _frames(
-    begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain
+    begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain, encode: Encode
 ) -> AsyncIterator[bytes]:
     async with aclosing(events):
-        yield b"".join(encode_event(event, number) for number, event in enumerate(begun, start=1))
-        number, event = len(begun), begun[-1]
+        yield b"".join([encode(event) for event in begun])
+        event = begun[-1]
         while not isinstance(event, Done | Failed):
             for event in await drain.next_events(events):
-                number += 1
-                yield encode_event(event, number)
+                if frames := encode(event):
+                    yield frames

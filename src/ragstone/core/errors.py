@@ -87,6 +87,13 @@ class BackupFolderRefused(InvalidRequest):
     code = "backup_folder_refused"
 
 
+class UnsupportedParameter(RagstoneError):
+    """A parameter of OpenAI's dialect that would change the answer and cannot be honoured."""
+
+    code = "unsupported_parameter"
+    status = 400
+
+
 class NotFound(RagstoneError):
     """Missing, or not yours."""
 
@@ -124,6 +131,12 @@ class JobNotFound(NotFound):
     code = "job_not_found"
 
 
+class ModelNotFound(NotFound):
+    """No such model in OpenAI's dialect: neither a collection nor a configured model."""
+
+    code = "model_not_found"
+
+
 class RecordNotFound(NotFound):
     """No such batch or response, or one that quotes a document which is gone."""
 
@@ -153,6 +166,12 @@ class CollectionExists(Conflict):
     """The name is taken."""
 
     code = "collection_exists"
+
+
+class HomeOfFile(Conflict):
+    """A file cannot be taken out of the collection that it was uploaded to without being deleted."""
+
+    code = "home_of_file"
 
 
 class CollectionNotEmpty(Conflict):

@@ -41,9 +41,9 @@ from ragstone.core.models import (
     PurgeReceipt,
     PurgeTarget,
     QueueState,
+    ReadDocument,
     Record,
     RecordKind,
-    ReadDocument,
     Scope,
     ScoredId,
     SparseVector,
@@ -75,6 +75,11 @@ class Embedder(Protocol):
 
     def legibility(self, text: str) -> float:
         """How far the encoder can read the script of a text, 0..1: where it cannot, its cosines mean nothing."""
+        ...
+
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """How many tokens of the text are read, about so many where the tokenizer is elsewhere's; and whether these are
+        all of it."""
         ...
 
     async def embed_query(self, text: str) -> Vector:
@@ -554,7 +559,6 @@ class Manifest(Protocol):
         tenant_id: str,
         collection: str | None,
         *,
-        status: DocumentStatus | None,
         beside: str | None,
         is_descending: bool,
         limit: int,
@@ -729,12 +733,6 @@ class Manifest(Protocol):
 
     async def get_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> Record:
         """Raises RecordNotFound, also where a document that it quotes is gone."""
-        ...
-
-    async def change_record(
-        self, tenant_id: str, kind: RecordKind, record_id: str, content: Mapping[str, Any]
-    ) -> None:
-        """Raises RecordNotFound."""
         ...
 
     async def delete_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> None:

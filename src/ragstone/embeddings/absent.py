@@ -27,6 +27,10 @@ class AbsentEmbedder:
         """Nothing is read."""
         return 0.0
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Nothing is read."""
+        return 0, False
+
     async def embed_query(self, text: str) -> Vector:
         """Raises EmbedderUnavailable."""
         raise self._absence()

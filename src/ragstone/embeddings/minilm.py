@@ -67,6 +67,10 @@ class MiniLMEmbedder:
         """
         return self._require_model().legibility(text)
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """See Embedder; exact."""
+        return self._require_model().count_tokens(text)
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder."""
         self._require_model()
@@ -124,6 +128,10 @@ class _Model:
             for id_, (start, end) in zip(ids, offsets, strict=True)
         )
         return max(0.0, 1.0 - unread / len(ids) / _ILLEGIBLE_SHARE) if ids else 0.0
+
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        count = len(self._tokenizer.tokens(text[:_MAX_CHARACTERS])[0])
+        return min(count, _MAX_CONTENT_TOKENS), count <= _MAX_CONTENT_TOKENS and len(text) <= _MAX_CHARACTERS
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """(ids with [CLS] and [SEP], offsets without them), cut to the limit."""

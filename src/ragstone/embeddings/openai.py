@@ -5,6 +5,7 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from math import ceil
 
 import numpy as np
 
@@ -57,6 +58,11 @@ class OpenAIEmbedder:
     def legibility(self, text: str) -> float:
         """Such models know all scripts, as far as their owners say."""
         return 1.0
+
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """See Embedder; four characters a token."""
+        sent = _as_sent(text)
+        return ceil(len(sent) / 4), len(text) <= MAX_CHARACTERS
 
     async def embed_query(self, text: str) -> Vector:
         """See Embedder. A vector that is none raises UpstreamGarbled."""

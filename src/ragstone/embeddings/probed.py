@@ -64,6 +64,10 @@ class ProbedEmbedder:
         """See Embedder."""
         return self._inner.legibility(text)
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """See Embedder."""
+        return self._inner.count_tokens(text)
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder. Raises EmbedderUnavailable where it is not the one that it was."""
         await self._require_same()

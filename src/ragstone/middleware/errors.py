@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from ragstone.core.errors import RagstoneError, Unauthorized
 
 MAX_DETAILS = 20
+OPENAI_PREFIX = "/v1/"  # paths of OpenAI's dialect, errors included
 SOON_S = 1.0  # where nothing says how long it will take
 
 
@@ -27,13 +28,28 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
     }
 
 
+def openai_error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
+    """{"error": {message, type, param, code}} as OpenAI has it, with the other members of ours beside them."""
+    ours = error_body(error, request_id)["error"]
+    places = [str(part) for part in error.details[0]["loc"][1:]] if error.details else []
+    return {"error": {**ours, "type": _openai_type(error.status), "param": ".".join(places) or None}}
+
+
+def _openai_type(status: int) -> str:
+    if status >= 500:
+        return "server_error"
+    return _OPENAI_TYPES.get(status, "invalid_request_error")
+
+
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
 def error_response(error: RagstoneError, scope: Scope) -> Response:
     """Status, body and headers of a request's failure; its code is noted for the access line."""
     state = scope.setdefault("state", {})
     state["code"] = error.code
-    body = json.dumps(error_body(error, state.get("request_id")), ensure_ascii=False).encode(
-        "utf-8", "replace"
-    )
+    shaped = openai_error_body if scope["path"].startswith(OPENAI_PREFIX) else error_body
+    body = json.dumps(shaped(error, state.get("request_id")), ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 
 

@@ -12,7 +12,7 @@ from ragstone.core.models import Ending, Message, Prompt, Turn, Usage
 from ragstone.core.ports import LLM
 from ragstone.core.retry import is_outage
 from ragstone.core.timing import Stopwatch
-from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerers, Ask
+from ragstone.pipelines.asking import CHARACTERS_PER_TOKEN, Answerer, Answerers, Ask
 from ragstone.pipelines.prompting import plain
 from ragstone.pipelines.thinking import without_thinking
 
@@ -26,6 +26,9 @@ FEW_WORDS = 3  # "And in winter?" says nothing alone
 INSTRUCTIONS = """You rewrite the last question of a conversation as one stand-alone question that can be understood \
 without the conversation: names instead of pronouns, and what is left out filled in. Keep its language. If it stands \
 alone already, repeat it unchanged. Do not answer it. Write the question on one line and nothing else."""
+
+SEARCH_INSTRUCTIONS = """You rewrite a question as a search query: the words that a passage with the answer would hold, \
+in the question's language. Do not answer it. Write the query on one line and nothing else."""
 
 # By language: words that mean something said before, and words that go on from it at the beginning of a question.
 # Articles that are pronouns too (German "das", French "la") are left out: most questions have them.
@@ -102,6 +105,28 @@ async def stand_alone_question(
     return Rewritten(
         question if ending.finish_reason == "length" else condensed(reply, question), ending.usage
     )
+
+
+async def query_for_search(
+    answerer: Answerer, question: str, *, deadline: Deadline, stopwatch: Stopwatch
+) -> str:
+    """What a model would search for to answer a question; the question itself where there is no model, or it is down.
+    Raises UpstreamRefused, DeadlineExceeded."""
+    if not answerer.llm.is_generative:
+        return question
+    messages = (Message("system", SEARCH_INSTRUCTIONS), Message("user", " ".join(plain(question).split())))
+    prompt = Prompt(question, messages=messages, temperature=0.0, max_tokens=MAX_TOKENS)
+    try:
+        with stopwatch.stage("condense"):
+            reply, ending = await answerer.dependency.call(
+                lambda: _whole(answerer.llm, prompt), deadline=deadline, stopwatch=stopwatch
+            )
+    except RagstoneError as error:
+        if not is_outage(error):
+            raise
+        log.warning("searching without rewriting", extra={"code": error.code})
+        return question
+    return question if ending.finish_reason == "length" else condensed(reply, question)
 
 
 def rewrite_by_rule(question: str, history: Sequence[Turn], language: str = "") -> str:

@@ -36,7 +36,7 @@ class Reranking:
 
     def concerns(self, search: Search) -> bool:
         """Whether the page that is asked for may look different. One leg alone is told as it is."""
-        return search.mode == "hybrid" and search.offset < self.top_n
+        return search.mode == "hybrid" and search.is_ranked and search.offset < self.top_n
 
     def widened(self, search: Search) -> Search:
         """The search for all that the page can be made of."""

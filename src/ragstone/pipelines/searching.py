@@ -51,6 +51,8 @@ class Search:
     context_window: int = 0
     """Chunks before and behind each hit that are made one passage with it."""
     most_per_document: int | None = None
+    is_ranked: bool = True
+    """Whether more than the scores of the legs decides about the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ async def _pool(index: Index, search: Search, question: Question, limit: int) ->
             hits, weights = await searching, {}
         candidates, is_exhausted = single_leg(hits, leg=leg), len(hits) < limit
         head = [hit.id for hit in hits[:HEAD]]
-    if search.mode != "hybrid" or index.ranking == "fused":
+    if search.mode != "hybrid" or not search.is_ranked or index.ranking == "fused":
         return _Pool(candidates, {}, is_exhausted, weights)
     features = await index.features.read(scope, head)
     ranked = rank(question, weights, candidates, features, index.mixture)

@@ -1,6 +1,8 @@
 """Collections: create, look, list, delete."""
 
-from ragstone.core.models import Collection, Page
+from collections.abc import Mapping
+
+from ragstone.core.models import Collection, CollectionPatch, CollectionState, Page
 from ragstone.core.ports import Manifest
 from ragstone.services.purging import Purger
 
@@ -12,9 +14,19 @@ class CollectionService:
         self._manifest = manifest
         self._purger = purger
 
-    async def create(self, tenant_id: str, name: str, description: str) -> Collection:
+    async def create(
+        self, tenant_id: str, name: str, description: str, title: str = "", metadata: Mapping[str, str] = {}
+    ) -> Collection:
         """Raises CollectionExists."""
-        return await self._manifest.create_collection(tenant_id, name, description)
+        return await self._manifest.create_collection(tenant_id, name, description, title, metadata)
+
+    async def update(self, tenant_id: str, name: str, patch: CollectionPatch) -> Collection:
+        """Raises CollectionNotFound."""
+        return await self._manifest.update_collection(tenant_id, name, patch)
+
+    async def state(self, tenant_id: str, name: str) -> CollectionState:
+        """How many of its documents stand where."""
+        return await self._manifest.collection_state(tenant_id, name)
 
     async def get(self, tenant_id: str, name: str) -> Collection:
         """Raises CollectionNotFound."""

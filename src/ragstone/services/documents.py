@@ -141,6 +141,30 @@ class DocumentService:
         )
         return await self._accept(upload, fields.idempotency_key, lambda: self._blobs.put(content))
 
+    async def copy(
+        self,
+        original: Document,
+        into: Scope,
+        *,
+        source: str,
+        metadata: Metadata | None,
+        chunk_tokens: int | None,
+    ) -> Acceptance:
+        """The stored bytes of a document as one of another collection, of which nothing is embedded twice. Raises
+        CollectionNotFound, BlobMissing, QueueFull."""
+        upload = NewUpload(
+            scope=into,
+            sha256=original.sha256,
+            bytes=original.bytes,
+            media_type=original.media_type,
+            source=source,
+            filename=original.filename,
+            title=original.title if original.status is DocumentStatus.READY else None,
+            metadata=metadata,
+            chunk_tokens=chunk_tokens,
+        )
+        return await self._accept(upload, None, lambda: self._require_bytes(original))
+
     async def get(self, tenant_id: str, document_id: str) -> Document:
         """Raises DocumentNotFound."""
         return await self._manifest.get_document(tenant_id, document_id)
@@ -251,6 +275,10 @@ class DocumentService:
         self._queue.wake()
         self._purger.wake()
         return acceptance
+
+    async def _require_bytes(self, document: Document) -> None:
+        if not await self._blobs.exists(document.sha256):
+            raise BlobMissing(f"the original of document {document.id} is gone from the data directory")
 
     async def _purged_in_time(self, document_id: str, targets: Sequence[PurgeTarget]) -> bool:
         """Whether all were purged within five seconds; else it goes on in the background."""

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ragstone.core.errors import Conflict, JobNotFound
 from ragstone.core.models import Acceptance, Job, JobKind, JobState, Page
 from ragstone.core.ports import JobQueue, Manifest
 
@@ -59,6 +61,15 @@ class JobService:
         if job.document_id is not None and job.version is not None:
             await self._queue.stop_document(job.document_id, (job.version,))
         return job
+
+    async def cancel_of_document(self, tenant_id: str, document_id: str) -> None:
+        """Stop what is in work of a document; nothing where it has just ended."""
+        newest = await self.list(
+            tenant_id, state=None, kind=None, document_id=document_id, limit=1, cursor=None
+        )
+        for job in newest.items:
+            with suppress(Conflict, JobNotFound):
+                await self.cancel(tenant_id, job.id)
 
     async def retry(self, tenant_id: str, job_id: str) -> Acceptance:
         """Raises JobNotFound, DocumentNotFound, Conflict, QueueFull."""

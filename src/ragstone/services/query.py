@@ -1,18 +1,19 @@
 """Questions: search, and answers as events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from ragstone.core.answers import Answer, fold
 from ragstone.core.deadline import Deadline
 from ragstone.core.errors import InvalidRequest, Unavailable
-from ragstone.core.models import AnswerEvent
+from ragstone.core.models import AnswerEvent, EmbeddingInput, Vector
 from ragstone.core.places import Places
-from ragstone.core.ports import LLM
+from ragstone.core.ports import LLM, Embedder
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.asking import Answerer, Answerers, Ask, Patience
+from ragstone.pipelines.conversation import query_for_search
 from ragstone.pipelines.retrieval import (
     RetrievalParts,
     Retrieved,
@@ -80,6 +81,38 @@ class QueryService:
         """What a question that came now would be told, if there is no room for it."""
         full = [places for places in (self._active, self._open) if places.is_full]
         return full[0].refusal() if full else None
+
+    @property
+    def models(self) -> list[tuple[str, str]]:
+        """(provider, model) of all that may be named, the default first."""
+        return [(name, model) for name, answerer in self._answerers.items() for model in answerer.llm.models]
+
+    async def rewritten(self, question: str, *, stopwatch: Stopwatch) -> str:
+        """What the default model would search for; the question itself where none is configured, or it is down. Raises
+        DeadlineExceeded, Unavailable, UpstreamRefused."""
+        deadline, answerer = self._deadline(None), self._chosen(None, None)
+        async with self._open.taken(deadline, stopwatch):
+            return await query_for_search(answerer, question, deadline=deadline, stopwatch=stopwatch)
+
+    @property
+    def embedding_model(self) -> str:
+        """The fingerprint of the encoder that questions are read with."""
+        with self._parts.taken() as parts:
+            return parts.embedder.fingerprint
+
+    async def embed(self, texts: Sequence[str], *, stopwatch: Stopwatch) -> tuple[list[Vector], int]:
+        """A unit vector of each text, and how many tokens were read. Raises InvalidRequest for a text that is longer
+        than the encoder reads, EmbedderUnavailable, DeadlineExceeded and ExternalServiceError kinds."""
+        deadline = self._deadline(None)
+        async with self._active.taken(deadline, stopwatch):
+            with self._parts.taken() as parts:
+                tokens = await asyncio.to_thread(_count_tokens, parts.embedder, texts)
+                inputs = [EmbeddingInput(text) for text in texts]
+                with stopwatch.stage("embedding"):
+                    found = await parts.embedding.call(
+                        lambda: parts.embedder.embed_documents(inputs), deadline=deadline, stopwatch=stopwatch
+                    )
+        return [each.vector for each in found], tokens
 
     def use(self, parts: RetrievalParts) -> asyncio.Event:
         """Requests that begin from now on use these; the event is set once the last one has ended that began with
@@ -162,3 +195,17 @@ class QueryService:
     def _deadline(self, timeout_s: float | None) -> Deadline:
         limit_s = self._limits.request_s
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
+
+
+def _count_tokens(embedder: Embedder, texts: Sequence[str]) -> int:
+    """Raises InvalidRequest: the vector of a part is not that of the text."""
+    total = 0
+    for place, text in enumerate(texts):
+        tokens, is_whole = embedder.count_tokens(text)
+        if not is_whole:
+            raise InvalidRequest(
+                f"input {place} is longer than the encoder reads, {tokens} tokens; cut it, or it would be told by its "
+                "beginning alone"
+            )
+        total += tokens
+    return total

@@ -98,7 +98,6 @@ def documents_beside(
     tenant_id: str,
     collection: str | None,
     *,
-    status: DocumentStatus | None,
     beside: str | None,
     is_descending: bool,
     limit: int,
@@ -106,8 +105,6 @@ def documents_beside(
     """See Manifest.documents_beside."""
     order = _ORDERS["-created_at" if is_descending else "created_at"]
     listing = in_scope(tx, Scope(tenant_id, collection)) if collection else in_tenant(tx, tenant_id)
-    if status is not None:
-        listing = listing.where(status_is(status))
     after = None if beside is None else order.cursor_key(document_row(tx, tenant_id, beside))
     found = _first_rows(tx, order.apply(listing, after), limit + 1)
     return list(load_documents(tx, found[:limit])), len(found) > limit

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import text
 
@@ -246,7 +246,6 @@ class SqlManifest:
         tenant_id: str,
         collection: str | None,
         *,
-        status: DocumentStatus | None,
         beside: str | None,
         is_descending: bool,
         limit: int,
@@ -256,7 +255,6 @@ class SqlManifest:
             listing.documents_beside,
             tenant_id,
             collection,
-            status=status,
             beside=beside,
             is_descending=is_descending,
             limit=limit,
@@ -439,12 +437,6 @@ class SqlManifest:
     async def get_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> Record:
         """See the port."""
         return await self._database.read(records.get, tenant_id, kind, record_id)
-
-    async def change_record(
-        self, tenant_id: str, kind: RecordKind, record_id: str, content: Mapping[str, Any]
-    ) -> None:
-        """See the port."""
-        await self._database.write("record", records.change, tenant_id, kind, record_id, content)
 
     async def delete_record(self, tenant_id: str, kind: RecordKind, record_id: str) -> None:
         """See the port."""

@@ -1,9 +1,9 @@
 """What interfaces have to remember beyond documents. A record that quotes a document goes when the document does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select
 
 from ragstone.core.errors import RecordNotFound
 from ragstone.core.models import Record, RecordKind
@@ -58,14 +58,6 @@ def get(tx: Transaction, tenant_id: str, kind: RecordKind, record_id: str) -> Re
         expires_at=found.expires_at,
         document_ids=tuple(quoted),
     )
-
-
-def change(
-    tx: Transaction, tenant_id: str, kind: RecordKind, record_id: str, content: Mapping[str, Any]
-) -> None:
-    """See Manifest.change_record."""
-    get(tx, tenant_id, kind, record_id)
-    tx.execute(update(records).where(records.c.id == record_id).values(content=dict(content)))
 
 
 def drop(tx: Transaction, tenant_id: str, kind: RecordKind, record_id: str) -> None:

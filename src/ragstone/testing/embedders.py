@@ -34,6 +34,10 @@ class HashingEmbedder:
         """All of it."""
         return 1.0
 
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Words; all are read."""
+        return len(text.split()), True
+
     async def embed_query(self, text: str) -> Vector:
         """See Embedder; raises nothing."""
         return self._embed(text)

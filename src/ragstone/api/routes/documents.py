@@ -24,6 +24,7 @@ from ragstone.api.schemas.documents import (
     UploadReply,
 )
 from ragstone.api.schemas.error import ErrorReply
+from ragstone.bootstrap import Container
 from ragstone.core.errors import DocumentNotFound, InvalidCursor, InvalidFilter, MalformedBody
 from ragstone.core.filters import Filter, parse_filter
 from ragstone.core.models import DocumentStatus, Scope
@@ -114,6 +115,13 @@ async def get_content(
     document_id: DocumentId, services: Services, tenant: Tenant, version: VersionQuery = None
 ) -> Response:
     """Always an attachment of a neutral type: nothing that was uploaded runs in a browser."""
+    return await original_of(services, tenant, document_id, version)
+
+
+async def original_of(
+    services: Container, tenant: str, document_id: str, version: int | None = None
+) -> Response:
+    """The bytes of a document, as a reply. Raises DocumentNotFound, VersionNotFound, BlobMissing."""
     found, path = await services.documents.content(tenant, document_id, version)
     name = found.filename or f"{document_id}.txt"
     try:

@@ -81,7 +81,7 @@ async def query(
     """An answer in which every claim points at the exact place it came from, or an abstention with its reason; with
     `stream` as server-sent events: `meta`, `sources`, `token` and `citation` as they come, `metadata`, and `done` or
     `error`."""
-    ask = _ask(body, Scope(tenant, body.collection), services.query.defaults)
+    ask = ask_of(body, tenant, services.query.defaults)
     call = services.query.stream if body.stream else services.query.answer
     working = call(
         ask, provider=body.provider, request_id=request_id, stopwatch=clock, timeout_s=body.timeout_s
@@ -92,9 +92,10 @@ async def query(
     return Response(AnswerReply.model_validate(answer).model_dump_json(), media_type="application/json")
 
 
-def _ask(body: QueryRequest, scope: Scope, defaults: AnswerDefaults) -> Ask:
+def ask_of(body: QueryRequest, tenant: str, defaults: AnswerDefaults) -> Ask:
+    """What a request asks for, in whichever dialect it came. Raises InvalidFilter."""
     search = Search(
-        scope=scope,
+        scope=Scope(tenant, body.collection),
         question=body.query,
         top_k=body.top_k,
         where=_filter(body.filter),

@@ -100,10 +100,10 @@ async def upload(request: Request, services: Container, tenant: str, key: str | 
     """Read the body as what its content type says and upload what it holds."""
     content_type = media_type(request)
     if content_type == "multipart/form-data":
-        async with _form_of(request) as form:
+        async with form_of(request) as form:
             return await _upload_form(form, services, tenant, key)
     if content_type == "application/json":
-        body = _validated(TextUpload, await asyncio.to_thread(parse_json, await request.body()))
+        body = validated(TextUpload, await asyncio.to_thread(parse_json, await request.body()))
         acceptance = await services.documents.upload_text(body.text, _fields(body, tenant, key))
         return accepted(acceptance)
     raise UnsupportedMediaType(KNOWN_BODIES)
@@ -115,22 +115,23 @@ async def replace_content(
     """The same for a new version of one document."""
     content_type = media_type(request)
     if content_type == "multipart/form-data":
-        async with _form_of(request) as form:
+        async with form_of(request) as form:
             files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-            fields = _content_fields(_validated(ContentForm, form_fields(form)), tenant, key)
+            fields = _content_fields(validated(ContentForm, form_fields(form)), tenant, key)
             if len(files) != 1 or not isinstance(form.get("file"), UploadFile):
                 raise InvalidRequest("send exactly one part `file`")
-            async with _received(files[0], services) as received:
+            async with received_file(files[0], services) as received:
                 return accepted(await services.changes.replace_file(tenant, document_id, received, fields))
     if content_type == "application/json":
-        body = _validated(TextContent, await asyncio.to_thread(parse_json, await request.body()))
+        body = validated(TextContent, await asyncio.to_thread(parse_json, await request.body()))
         fields = _content_fields(body, tenant, key)
         return accepted(await services.changes.replace_text(tenant, document_id, body.text, fields))
     raise UnsupportedMediaType(KNOWN_BODIES)
 
 
 @asynccontextmanager
-async def _form_of(request: Request) -> AsyncIterator[FormData]:
+async def form_of(request: Request) -> AsyncIterator[FormData]:
+    """The multipart form of a request, closed at the end. Raises MalformedBody."""
     form = await read_form(request)
     try:
         yield form
@@ -145,7 +146,7 @@ async def _upload_form(form: FormData, services: Container, tenant: str, key: st
         "file",
         "files",
     }
-    fields = _fields(_validated(UploadForm, form_fields(form)), tenant, key)
+    fields = _fields(validated(UploadForm, form_fields(form)), tenant, key)
     if strangers or len(single) > 1 or len(many) > MAX_FILES or bool(single) == bool(many):
         raise InvalidRequest("send exactly one part `file`, or 1 to 100 parts `files`")
     if single:
@@ -156,12 +157,12 @@ async def _upload_form(form: FormData, services: Container, tenant: str, key: st
 
 
 async def _upload_one(part: UploadFile, fields: UploadFields, services: Container) -> Acceptance:
-    async with _received(part, services) as received:
+    async with received_file(part, services) as received:
         return await services.documents.upload_file(received, fields)
 
 
 @asynccontextmanager
-async def _received(part: UploadFile, services: Container) -> AsyncIterator[ReceivedFile]:
+async def received_file(part: UploadFile, services: Container) -> AsyncIterator[ReceivedFile]:
     """The file in the spool; what nobody took over is removed."""
     spool = services.documents.new_spool()
     try:
@@ -231,7 +232,8 @@ def _fields(body: TextUpload | UploadForm, tenant: str, key: str | None) -> Uplo
     )
 
 
-def _validated(model: type[M], raw: object) -> M:
+def validated(model: type[M], raw: object) -> M:
+    """A body that was read by hand. Raises RequestValidationError."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:

@@ -268,11 +268,11 @@ class ChangePromises:
     ) -> None:
         """Each in its time."""
         ready, kept = await make_ready(manifest), await make_ready(manifest, "kept.txt")
-        soon = datetime.now(UTC) + timedelta(milliseconds=100)
+        soon = datetime.now(UTC) + timedelta(milliseconds=400)
         for document in (ready, kept):
             await manifest.update_document(TENANT, document.id, DocumentPatch(expires_at=soon))
         await manifest.update_document(TENANT, kept.id, DocumentPatch(expires_at=None))
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.42)
         assert await manifest.expire_documents() == 1
         assert await manifest.expire_documents() == 0
         assert [document.id for document in await all_documents(manifest)] == [kept.id]

@@ -187,7 +187,7 @@ class ListPromises:
         third = (await upload(manifest, "3")).document
 
         async def walk(collection: str | None, beside: str | None, **choice: Any) -> tuple[list[str], bool]:
-            wanted = {"status": None, "is_descending": True, "limit": 2, **choice}
+            wanted = {"is_descending": True, "limit": 2, **choice}
             found, has_more = await manifest.documents_beside(TENANT, collection, beside=beside, **wanted)
             return [document.id for document in found], has_more
 
@@ -195,7 +195,6 @@ class ListPromises:
         assert await walk(None, second.id) == ([first.id], False)
         assert await walk(None, first.id, is_descending=False) == ([second.id, third.id], False)
         assert await walk("default", None) == ([third.id, first.id], False)
-        assert await walk(None, None, status=DocumentStatus.READY) == ([], False)
         await refusal(walk(None, "unknown"), DocumentNotFound)
 
     async def test_documents_are_found_by_their_source_in_all_collections(self, manifest: Manifest) -> None:

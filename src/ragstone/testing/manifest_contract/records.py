@@ -27,12 +27,6 @@ class RecordPromises:
         await refusal(manifest.get_record("someone", RecordKind.RESPONSE, "resp_1"), RecordNotFound)
         await refusal(manifest.get_record(TENANT, RecordKind.BATCH, "resp_1"), RecordNotFound)
 
-    async def test_a_changed_record_keeps_all_but_its_content(self, manifest: Manifest) -> None:
-        """It stays where and for how long it was."""
-        await manifest.put_record(TENANT, response("resp_1"))
-        await manifest.change_record(TENANT, RecordKind.RESPONSE, "resp_1", {"said": []})
-        assert (await manifest.get_record(TENANT, RecordKind.RESPONSE, "resp_1")).content == {"said": []}
-
     async def test_a_record_goes_with_the_first_document_that_it_quotes(self, manifest: Manifest) -> None:
         """Others stay."""
         gone, kept = await make_ready(manifest, "gone"), await make_ready(manifest, "kept")
