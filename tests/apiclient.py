@@ -129,7 +129,8 @@ def check_reply(response: httpx2.Response) -> None:
         if set(body) == {"items"}:  # many files, each with its own error
             return
         error = body["error"]
-        assert set(error) == {"code", "message", "retryable", "request_id", "details"}
+        more = {"type", "param"} if response.request.url.path.startswith("/v1/") else set()
+        assert set(error) == {"code", "message", "retryable", "request_id", "details"} | more
         assert error["request_id"] == response.headers["x-request-id"]
         assert response.headers["content-type"] == "application/json"
         assert all(set(detail) == {"loc", "type", "msg"} for detail in error["details"])

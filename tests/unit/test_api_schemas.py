@@ -116,7 +116,7 @@ class TestRequests:
 
 def test_times_are_written_in_utc_with_microseconds() -> None:
     moment = datetime(2026, 1, 1, 2, 0, tzinfo=timezone(timedelta(hours=2)))
-    reply = CollectionReply(name="a", description="", documents=0, created_at=moment)
+    reply = CollectionReply(title="", metadata={}, name="a", description="", documents=0, created_at=moment)
 
     assert reply.model_dump(mode="json")["created_at"] == "2026-01-01T00:00:00.000000Z"
     assert reply.created_at.astimezone(UTC) == moment

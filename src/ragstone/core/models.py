@@ -455,6 +455,8 @@ class Version:
     media_type: str
     text_sha256: str | None
     chunks: int
+    title: str | None = None
+    """As the user gave it; None = taken from the document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def error_response(error: RagstoneError, scope: Scope) -> Response:
     """Status, body and headers of a request's failure; its code is noted for the access line."""
     state = scope.setdefault("state", {})
     state["code"] = error.code
-    shaped = openai_error_body if scope["path"].startswith(OPENAI_PREFIX) else error_body
+    shaped = openai_error_body if scope.get("path", "").startswith(OPENAI_PREFIX) else error_body
     body = json.dumps(shaped(error, state.get("request_id")), ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 

@@ -151,19 +151,20 @@ class DocumentService:
         chunk_tokens: int | None,
     ) -> Acceptance:
         """The stored bytes of a document as one of another collection, of which nothing is embedded twice. Raises
-        CollectionNotFound, BlobMissing, QueueFull."""
+        DocumentNotFound, CollectionNotFound, BlobMissing, QueueFull."""
+        version = await self._manifest.get_version(original.tenant_id, original.id)
         upload = NewUpload(
             scope=into,
-            sha256=original.sha256,
-            bytes=original.bytes,
-            media_type=original.media_type,
+            sha256=version.sha256,
+            bytes=version.bytes,
+            media_type=version.media_type,
             source=source,
-            filename=original.filename,
-            title=original.title if original.status is DocumentStatus.READY else None,
+            filename=version.filename,
+            title=version.title,
             metadata=metadata,
             chunk_tokens=chunk_tokens,
         )
-        return await self._accept(upload, None, lambda: self._require_bytes(original))
+        return await self._accept(upload, None, lambda: self._require_bytes(version))
 
     async def get(self, tenant_id: str, document_id: str) -> Document:
         """Raises DocumentNotFound."""
@@ -276,9 +277,11 @@ class DocumentService:
         self._purger.wake()
         return acceptance
 
-    async def _require_bytes(self, document: Document) -> None:
-        if not await self._blobs.exists(document.sha256):
-            raise BlobMissing(f"the original of document {document.id} is gone from the data directory")
+    async def _require_bytes(self, version: Version) -> None:
+        if not await self._blobs.exists(version.sha256):
+            raise BlobMissing(
+                f"the original of document {version.document_id} is gone from the data directory"
+            )
 
     async def _purged_in_time(self, document_id: str, targets: Sequence[PurgeTarget]) -> bool:
         """Whether all were purged within five seconds; else it goes on in the background."""

@@ -138,11 +138,11 @@ class FileService:
             metadata=wanted.attributes,
             chunk_tokens=wanted.chunk_tokens,
         )
-        return (
-            accepted.document
-            if accepted.job
-            else await self._with_attributes(accepted.document, wanted.attributes)
-        )
+        copy = accepted.document
+        if copy.expires_at != file.expires_at:
+            patch = DocumentPatch(expires_at=file.expires_at)
+            copy = await self._changes.update(scope.tenant_id, copy.id, patch)
+        return copy if accepted.job else await self._with_attributes(copy, wanted.attributes)
 
     async def attached(self, scope: Scope, file_id: str) -> Document:
         """The file as this collection has it. Raises CollectionNotFound, DocumentNotFound."""

@@ -114,6 +114,7 @@ def get_version(tx: Transaction, tenant_id: str, document_id: str, version: int 
         media_type=stored.media_type,
         text_sha256=stored.text_sha256 if has_text and stored.chunks else None,
         chunks=stored.chunks,
+        title=stored.title,
     )
 
 

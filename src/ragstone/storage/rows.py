@@ -50,6 +50,7 @@ _SHOWN = (
     "pages",
     "encoding",
     "text_sha256",
+    "title",
 )
 _NEWEST = ("state", "sha256", "bytes", "filename", "media_type", "title", "metadata", "chunk_tokens")
 
@@ -160,6 +161,7 @@ def version_from(row: AnyRow) -> Version:
         media_type=row.shown_media_type,
         text_sha256=None if row.visible_version is None else row.shown_text_sha256,
         chunks=row.shown_chunks,
+        title=row.shown_title,
     )
 
 

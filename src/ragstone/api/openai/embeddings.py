@@ -19,7 +19,7 @@ from ragstone.core.models import Vector
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's dialect"], route_class=JsonRoute)
 MAX_INPUTS = 2_048
-TokenIds = list[int] | list[list[int]]
+TokenIds = Annotated[list[int], Field(min_length=1)] | Annotated[list[list[int]], Field(min_length=1)]
 NonEmpty = Annotated[Text, StringConstraints(min_length=1)]
 
 

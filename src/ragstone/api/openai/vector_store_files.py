@@ -25,6 +25,7 @@ Filter = Literal["in_progress", "completed", "failed", "cancelled"]
 Before = Annotated[str | None, Query(max_length=64, description="The page before this file.")]
 After = Annotated[str | None, Query(max_length=64, description="The page behind this file.")]
 PageLimit = Annotated[int, Query(ge=1, le=100)]
+Attribute = str | bool | int | float
 MOST_FILES = 500
 POLL_AFTER_MS = 100
 """What the official SDK is told to wait before it looks again: most documents take less than a second."""
@@ -139,7 +140,7 @@ class StoreFile(ReplyModel):
     status: Filter
     last_error: LastError | None
     usage_bytes: int
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, Attribute]
     chunking_strategy: dict[str, Any]
     document_id: str
 
@@ -380,7 +381,7 @@ def status_of(document: Document) -> Filter:
     return "cancelled" if document.error is not None and document.error.code == "cancelled" else "failed"
 
 
-def attributes_of(metadata: Metadata | Mapping[str, Any]) -> dict[str, str | float | bool]:
+def attributes_of(metadata: Metadata | Mapping[str, Any]) -> dict[str, Attribute]:
     """What of a document's metadata OpenAI's attributes can hold: no lists, no nulls."""
     return {key: value for key, value in metadata.items() if isinstance(value, str | bool | int | float)}
 

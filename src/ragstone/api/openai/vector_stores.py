@@ -16,7 +16,13 @@ from ragstone.api.openai.citations import filename_of
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.filters import AttributeFilter, native_filter
 from ragstone.api.openai.parameters import STORE, STORE_SEARCH, STORE_UPDATE, Parameters
-from ragstone.api.openai.vector_store_files import ChunkingStrategy, FileCounts, attributes_of, chunk_tokens
+from ragstone.api.openai.vector_store_files import (
+    Attribute,
+    ChunkingStrategy,
+    FileCounts,
+    attributes_of,
+    chunk_tokens,
+)
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import QuestionText, SourceModel
 from ragstone.bootstrap import Container
@@ -123,7 +129,7 @@ class SearchResult(ReplyModel):
     file_id: str
     filename: str
     score: float
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, Attribute]
     content: list[ResultContent]
     ragstone: SourceModel
 

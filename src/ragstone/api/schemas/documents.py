@@ -343,6 +343,8 @@ class CollectionReply(ReplyModel):
     description: str
     documents: int
     created_at: Time
+    title: str = Field(description="What people call it; empty where nobody said.")
+    metadata: dict[str, str] = Field(description="As OpenAI's dialect has it of a vector store.")
 
 
 class CollectionPage(ReplyModel):
