@@ -56,6 +56,7 @@ fmt: ## Format the code
 docs: ## Write what is generated from the code: in the documentation, .env.example, compose file, requirements.txt
 	$(RUN) python -m tools.settings_table
 	$(RUN) python -m tools.fault_table
+	$(RUN) python -m tools.parameter_table
 	$(RUN) python -m tools.environment
 	{ $(REQUIREMENTS); } > requirements.txt
 

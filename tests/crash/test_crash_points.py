@@ -121,10 +121,19 @@ def use_everything(server: CrashServer, oracle: Oracle) -> None:
     oracle.patch(server, "changed")
     oracle.restore(server, "changed")
     oracle.reindex(server, "kept")
+    use_a_stored_response(server)
     oracle.delete(server, "deleted")
     oracle.delete_by_filter(server, "zip")
     server.http.delete(f"/collections/{other}", params={"cascade": "true"})
     settle(server)
+
+
+def use_a_stored_response(server: CrashServer) -> None:
+    """One that was acknowledged can be gone on from."""
+    asked = {"model": "ragstone/default", "input": "What is kept?"}
+    first = server.http.post("/v1/responses", json=asked).json()
+    again = server.http.post("/v1/responses", json={**asked, "previous_response_id": first["id"]})
+    assert again.status_code == 200
 
 
 def use_another_collection(server: CrashServer, name: str) -> None:

@@ -8,10 +8,12 @@ import pytest
 from openai.types import FileObject, VectorStore, VectorStoreSearchResponse
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileBatch
 
+from ragstone.testing.upstream import Fault, ScriptedUpstream
 from tests.live import Live
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SEARCH = "/v1/vector_stores/default/search"
 NOTES = b"# Lanterns\n\nLanterns are lit at dusk. They are put out at dawn."
 
 
@@ -446,6 +448,19 @@ class TestSearch:
 
         assert "proximity" in ranked.data[0].ragstone["scores"]  # type: ignore[attr-defined]
         assert "proximity" not in fused.data[0].ragstone["scores"]  # type: ignore[attr-defined]
+
+    async def test_a_question_is_rewritten_by_the_model_where_one_is_configured(
+        self, sdk: openai.AsyncOpenAI, live: Live, upstream: ScriptedUpstream
+    ) -> None:
+        """`search_query` is what was searched, whether or not the model could be asked."""
+        rewritten = await live.api.post(SEARCH, {"query": "When do parcels leave?", "rewrite_query": True})
+        (asked,) = upstream.requests
+        upstream.script(Fault("status", code=503, times=0))
+        plain = await live.api.post(SEARCH, {"query": "When do parcels leave?", "rewrite_query": True})
+
+        assert "search query" in str(asked.body)
+        assert rewritten["search_query"] != ["When do parcels leave?"]
+        assert plain["search_query"] == ["When do parcels leave?"]
 
     async def test_several_questions_are_searched_at_once(self, sdk: openai.AsyncOpenAI) -> None:
         page = await sdk.vector_stores.search("default", query=["refunds", "parcels"])

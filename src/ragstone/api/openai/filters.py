@@ -24,7 +24,8 @@ def native_filter(given: Any, *, depth: int = 0) -> dict[str, Any]:
     kind, members = given.get("type"), given.keys()
     if kind in ("and", "or") and members == {"type", "filters"} and isinstance(given["filters"], list):
         return {str(kind): [native_filter(each, depth=depth + 1) for each in given["filters"]]}
-    if members != {"type", "key", "value"} or not isinstance(given["key"], str) or kind not in COMPARISONS:
+    is_known = isinstance(kind, str) and kind in COMPARISONS
+    if not is_known or members != {"type", "key", "value"} or not isinstance(given["key"], str):
         known = ", ".join(sorted(COMPARISONS))
         raise InvalidFilter(
             f"expected type, key and value, where type is one of {known}; or and, or with filters"
