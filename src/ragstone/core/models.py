@@ -424,6 +424,15 @@ class Document:
     chunk_tokens: int | None = None
 
 
+class DocumentName(NamedTuple):
+    """What a version of a document is called, as far as a citation has to say it."""
+
+    id: str
+    version: int
+    source: str | None
+    filename: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
     """A version in the list of a document's versions. `status` is that of its job: `ready` once it was visible."""

@@ -14,6 +14,7 @@ from ragstone.core.models import (
     CollectionState,
     Deletion,
     Document,
+    DocumentName,
     DocumentPatch,
     DocumentStatus,
     Embedding,
@@ -565,6 +566,10 @@ class Manifest(Protocol):
     ) -> tuple[list[Document], bool]:
         """The next documents by age behind the one with the id `beside`, of one collection or of all, and whether more
         follow. Raises DocumentNotFound."""
+        ...
+
+    async def document_names(self, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
+        """Of the visible, or newest, versions of those of these documents that are there: cheap, for the query path."""
         ...
 
     async def documents_from(self, tenant_id: str, source: str) -> list[Document]:

@@ -9,16 +9,17 @@ from typing import Any
 from uuid import uuid4
 
 from ragstone.core.errors import DocumentNotFound, HomeOfFile, RecordNotFound
-from ragstone.core.filters import Leaf
 from ragstone.core.models import (
     DEFAULT_COLLECTION,
     Acceptance,
     Document,
+    DocumentName,
     DocumentPatch,
     DocumentStatus,
     Metadata,
     RecordKind,
     Scope,
+    Source,
 )
 from ragstone.core.ports import Manifest
 from ragstone.services.changes import ChangeService
@@ -31,6 +32,7 @@ HOME = DEFAULT_COLLECTION
 _COPY = "file:"
 _COPY_OF = re.compile(rf"{_COPY}([0-9a-f-]{{36}})")
 _PAGE = 200
+MOST_NAMES = 10_000  # that are remembered: two megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Batch:
     files: tuple[Document, ...]
 
 
-def file_id_of(document: Document) -> str:
+def file_id_of(document: Document | DocumentName) -> str:
     """The id of the file that a document is, or is a copy of."""
     found = _COPY_OF.fullmatch(document.source or "")
     return found[1] if found else document.id
@@ -79,6 +81,7 @@ class FileService:
         self._changes = changes
         self._jobs = jobs
         self._records = records
+        self._names: dict[tuple[str, int], DocumentName] = {}
 
     async def upload(self, received: ReceivedFile, *, tenant_id: str, label: str) -> Acceptance:
         """A new file. The same name, bytes and label give the file that is there; other bytes make another one."""
@@ -155,22 +158,19 @@ class FileService:
             raise DocumentNotFound(f"the file {file_id!r} is not attached to {scope.collection!r}")
         return document
 
-    async def attached_ids(self, scope: Scope, document_ids: Sequence[str]) -> dict[str, Document]:
-        """These documents of a collection, by their own ids."""
-        if not document_ids:
-            return {}
-        ids = sorted(set(document_ids))
-        page = await self._manifest.list_documents(
-            scope,
-            status=None,
-            title=None,
-            parent_id=None,
-            where=Leaf("document_id", "in", tuple(ids)),
-            sort="created_at",
-            limit=len(ids),
-            cursor=None,
-        )
-        return {document.id: document for document in page.items}
+    async def names(self, scope: Scope, sources: Sequence[Source]) -> dict[str, DocumentName]:
+        """Of the documents that these are of, by their own ids. A version's name never changes, so it is read once."""
+        found = {
+            source.document_id: name
+            for source in sources
+            if (name := self._names.get((source.document_id, source.version))) is not None
+        }
+        unknown = sorted({source.document_id for source in sources} - found.keys())
+        for name in await self._manifest.document_names(scope, unknown) if unknown else ():
+            found[name.id] = self._names[name.id, name.version] = name
+        while len(self._names) > MOST_NAMES:
+            del self._names[next(iter(self._names))]
+        return found
 
     async def list_attached(
         self,

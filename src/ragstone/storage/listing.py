@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Select, Text, func, tuple_
+from sqlalchemy import BigInteger, Column, Select, Text, and_, bindparam, func, select, tuple_
 
 from ragstone.core.errors import InvalidRequest
 from ragstone.core.filters import METADATA_PREFIX, Filter, Leaf, epoch_micros, matches
-from ragstone.core.models import Document, DocumentStatus, Page, Scope
+from ragstone.core.models import Document, DocumentName, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.reading import document_row, is_unexpired, load_documents
 from ragstone.storage.rows import DOCUMENTS, shown, status_is
-from ragstone.storage.tables import documents, title_key
+from ragstone.storage.tables import documents, title_key, versions
 
 _BATCH = 200  # rows that are read ahead while a filter looks for the ones that pass
 _FILTERED = (
@@ -25,6 +25,22 @@ _FILTERED = (
     documents.c.metadata,
     shown.c.filename,
     shown.c.media_type,
+)
+_NAMED = (
+    select(documents.c.id, versions.c.version, documents.c.source, versions.c.filename)
+    .join(
+        versions,
+        and_(
+            versions.c.document_id == documents.c.id,
+            versions.c.version == func.coalesce(documents.c.visible_version, documents.c.newest_version),
+        ),
+    )
+    .where(
+        documents.c.id.in_(bindparam("ids", expanding=True)),
+        documents.c.tenant_id == bindparam("tenant_id"),
+        documents.c.collection == bindparam("collection"),
+        documents.c.deleted_at.is_(None),
+    )
 )
 _NAMES = {"document_id": documents.c.id, "source": documents.c.source}
 
@@ -108,6 +124,12 @@ def documents_beside(
     after = None if beside is None else order.cursor_key(document_row(tx, tenant_id, beside))
     found = _first_rows(tx, order.apply(listing, after), limit + 1)
     return list(load_documents(tx, found[:limit])), len(found) > limit
+
+
+def document_names(tx: Transaction, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
+    """See Manifest.document_names."""
+    key = {"ids": ids, "tenant_id": scope.tenant_id, "collection": scope.collection}
+    return [DocumentName(*row) for row in tx.execute(_NAMED, key)]
 
 
 def documents_from(tx: Transaction, tenant_id: str, source: str) -> list[Document]:

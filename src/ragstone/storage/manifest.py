@@ -17,6 +17,7 @@ from ragstone.core.models import (
     CollectionState,
     Deletion,
     Document,
+    DocumentName,
     DocumentPatch,
     DocumentStatus,
     Failure,
@@ -259,6 +260,10 @@ class SqlManifest:
             is_descending=is_descending,
             limit=limit,
         )
+
+    async def document_names(self, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
+        """See the port."""
+        return await self._database.read(listing.document_names, scope, ids)
 
     async def documents_from(self, tenant_id: str, source: str) -> list[Document]:
         """See the port."""

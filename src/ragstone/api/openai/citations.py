@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ragstone.core.models import Citation, Document
+from ragstone.core.models import Citation, Document, DocumentName
 from ragstone.services.files import file_id_of
 
 
@@ -29,15 +29,15 @@ def passage_url(citation: Citation, base_url: str) -> str:
     return f"{base_url}#{place}"
 
 
-def file_citation(citation: Citation, files: Mapping[str, Document]) -> dict[str, Any]:
-    """For the text of a response; `index` is where the claim ends in it, in code points. `files` are the documents that
-    were found, by their ids."""
+def file_citation(citation: Citation, files: Mapping[str, DocumentName]) -> dict[str, Any]:
+    """For the text of a response; `index` is where the claim ends in it, in code points. `files` are names of the
+    documents that were found, by their ids."""
     document = files.get(citation.source.document_id)
     return {
         "type": "file_citation",
         "index": citation.answer.end,
         "file_id": citation.source.document_id if document is None else file_id_of(document),
-        "filename": filename_of(document) if document else citation.source.title,
+        "filename": (document and document.filename) or citation.source.title,
     }
 
 

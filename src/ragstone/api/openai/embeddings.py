@@ -3,7 +3,7 @@
 import base64
 from typing import Annotated, Any, ClassVar, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
 from ragstone.api.bodies import JsonRoute
@@ -70,11 +70,12 @@ class EmbeddingList(ReplyModel):
 @router.post(
     "/embeddings",
     responses=openai_errors(400, 403, 404, 413, 415, 422, 502, 503, 504),
+    response_model=EmbeddingList,
     summary="Make vectors of texts",
 )
 async def create_embeddings(
     request: Request, body: EmbeddingRequest, services: Services, clock: Clock
-) -> EmbeddingList:
+) -> Response:
     """By the encoder that serves. A text that is longer than it reads is refused."""
     name = encoder_name(services)
     if body.model != name:
@@ -87,7 +88,8 @@ async def create_embeddings(
         for index, vector in enumerate(vectors)
     ]
     usage = EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
-    return EmbeddingList(object="list", data=data, model=name, usage=usage)
+    reply = EmbeddingList(object="list", data=data, model=name, usage=usage)
+    return Response(reply.model_dump_json(), media_type="application/json")
 
 
 def _encoded(vector: Vector, encoding: str) -> Any:

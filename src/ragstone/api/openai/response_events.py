@@ -18,7 +18,7 @@ from ragstone.api.openai.response_models import (
 )
 from ragstone.api.sse import one_line
 from ragstone.core.answers import Answer, apply
-from ragstone.core.models import AnswerEvent, Cited, Document, Done, Failed, Sources, Token
+from ragstone.core.models import AnswerEvent, Cited, DocumentName, Done, Failed, Sources, Token
 
 
 class ResponseWriter:
@@ -31,7 +31,7 @@ class ResponseWriter:
         *,
         searches: bool,
         shows_results: bool,
-        files: Mapping[str, Document],
+        files: Mapping[str, DocumentName],
         item_ids: tuple[str, str],
     ):
         self.response = begun

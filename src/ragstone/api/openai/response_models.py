@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ragstone.api.openai.citations import file_citation, filename_of
+from ragstone.api.openai.citations import file_citation
 from ragstone.api.openai.vector_store_files import attributes_of
 from ragstone.api.schemas.base import ReplyModel
 from ragstone.api.schemas.query import AnswerReply
 from ragstone.core.answers import Answer
-from ragstone.core.models import Document, Source
+from ragstone.core.models import DocumentName, Source
 from ragstone.services.files import file_id_of
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -78,12 +78,12 @@ def search_call(
     }
 
 
-def result_of(source: Source, files: Mapping[str, Document]) -> dict[str, Any]:
+def result_of(source: Source, files: Mapping[str, DocumentName]) -> dict[str, Any]:
     """A source as a result of `file_search`; `ragstone` has its place."""
     document = files.get(source.document_id)
     return {
         "file_id": source.document_id if document is None else file_id_of(document),
-        "filename": source.title if document is None else filename_of(document),
+        "filename": (document and document.filename) or source.title,
         "score": source.score,
         "text": source.text,
         "attributes": attributes_of(source.metadata),
@@ -100,6 +100,6 @@ def text_part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
 
 
-def annotations_of(answer: Answer, files: Mapping[str, Document]) -> list[dict[str, Any]]:
+def annotations_of(answer: Answer, files: Mapping[str, DocumentName]) -> list[dict[str, Any]]:
     """All of them, in the order in which they were checked."""
     return [file_citation(citation, files) for citation in answer.citations]

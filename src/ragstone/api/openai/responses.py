@@ -31,9 +31,9 @@ from ragstone.api.schemas.base import CollectionName, RequestModel, Text
 from ragstone.api.sse import stream_answer
 from ragstone.bootstrap import Container
 from ragstone.config.settings import MAX_ANSWER_TOKENS
-from ragstone.core.answers import Answer, apply
+from ragstone.core.answers import Answer, apply, fold
 from ragstone.core.errors import RecordNotFound, UnsupportedParameter
-from ragstone.core.models import AnswerEvent, Document, Done, Failed, RecordKind, Scope, Sources
+from ragstone.core.models import AnswerEvent, DocumentName, Done, RecordKind, Scope, Sources
 from ragstone.services.files import FileService
 
 router = APIRouter(prefix="/v1/responses", tags=["OpenAI's dialect"], route_class=JsonRoute)
@@ -165,7 +165,7 @@ async def create_response(
         max_tokens=body.max_output_tokens,
     )
     ask = ask_of(wanted, tenant, services.query.defaults)
-    files = dict[str, Document]()
+    files = dict[str, DocumentName]()
     writer = ResponseWriter(
         _begun(body),
         searches=search is not None,
@@ -226,7 +226,7 @@ async def _prepared(
     events: AsyncGenerator[AnswerEvent, None],
     scope: Scope,
     service: FileService,
-    files: dict[str, Document],
+    files: dict[str, DocumentName],
     writer: ResponseWriter,
     keeper: _Keeper | None,
 ) -> AsyncGenerator[AnswerEvent, None]:
@@ -236,8 +236,7 @@ async def _prepared(
         async for event in events:
             apply(answer, event)
             if isinstance(event, Sources):
-                found = [source.document_id for source in event.sources]
-                files.update(await service.attached_ids(scope, found))
+                files.update(await service.names(scope, event.sources))
             if isinstance(event, Done) and keeper is not None:
                 is_kept = await keeper.keep(writer.completed(answer), answer)
                 writer.response = writer.response.model_copy(update={"store": is_kept})
@@ -246,11 +245,10 @@ async def _prepared(
 
 async def _whole(events: AsyncGenerator[AnswerEvent, None], writer: ResponseWriter) -> ResponseModel:
     async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Failed):
-                raise event.error
-            writer(event)
-    return writer.response
+        answer = await fold(events)
+    if answer.failure is not None:
+        raise answer.failure.error
+    return writer.completed(answer)
 
 
 async def _turns_of(services: Container, tenant: str, response_id: str) -> list[ChatMessage]:

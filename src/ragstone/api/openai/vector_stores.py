@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field, StringConstraints
 
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.openai.base import Deleted, DialectRequest
-from ragstone.api.openai.citations import filename_of
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.filters import AttributeFilter, native_filter
 from ragstone.api.openai.parameters import STORE, STORE_SEARCH, STORE_UPDATE, Parameters
@@ -28,7 +27,7 @@ from ragstone.api.schemas.query import QuestionText, SourceModel
 from ragstone.bootstrap import Container
 from ragstone.core.errors import CollectionExists, InvalidRequest
 from ragstone.core.filters import parse_filter
-from ragstone.core.models import Collection, CollectionPatch, CollectionState, Document, Scope, Source
+from ragstone.core.models import Collection, CollectionPatch, CollectionState, DocumentName, Scope, Source
 from ragstone.core.timing import Stopwatch
 from ragstone.pipelines.searching import Search
 from ragstone.services.files import Attachment, file_id_of
@@ -225,13 +224,15 @@ async def delete_store(store_id: StoreId, services: Services, tenant: Tenant) ->
 @router.post(
     "/{store_id}/search",
     responses=openai_errors(400, 403, 404, 413, 415, 422, 502, 503, 504),
+    response_model=SearchResults,
     summary="Search a vector store",
 )
 async def search_store(
     request: Request, store_id: StoreId, body: StoreSearch, services: Services, tenant: Tenant, clock: Clock
-) -> SearchResults:
+) -> Response:
     """Passages that match, best first."""
-    return await while_connected(request, _search(Scope(tenant, store_id), body, services, clock))
+    found = await while_connected(request, _search(Scope(tenant, store_id), body, services, clock))
+    return Response(found.model_dump_json(), media_type="application/json")
 
 
 async def _search(scope: Scope, body: StoreSearch, services: Container, clock: Stopwatch) -> SearchResults:
@@ -248,7 +249,7 @@ async def _search(scope: Scope, body: StoreSearch, services: Container, clock: S
                 best[source.chunk_id] = source
     ordered = sorted(best.values(), key=lambda source: -source.score)[: body.max_num_results]
     good = [source for source in ordered if source.score >= body.ranking_options.score_threshold]
-    documents = await services.files.attached_ids(scope, [source.document_id for source in good])
+    documents = await services.files.names(scope, good)
     return SearchResults(
         object="vector_store.search_results.page",
         search_query=queries,
@@ -269,10 +270,10 @@ def _search_of(scope: Scope, query: str, body: StoreSearch) -> Search:
     )
 
 
-def _result(source: Source, document: Document | None) -> SearchResult:
+def _result(source: Source, document: DocumentName | None) -> SearchResult:
     return SearchResult(
         file_id=source.document_id if document is None else file_id_of(document),
-        filename=source.title if document is None else filename_of(document),
+        filename=(document and document.filename) or source.title,
         score=source.score,
         attributes=attributes_of(source.metadata),
         content=[ResultContent(type="text", text=source.text)],

@@ -197,6 +197,16 @@ class ListPromises:
         assert await walk("default", None) == ([third.id, first.id], False)
         await refusal(walk(None, "unknown"), DocumentNotFound)
 
+    async def test_names_are_those_of_the_visible_versions(self, manifest: Manifest) -> None:
+        """Of one collection; unknown and deleted documents have none."""
+        named, gone = await make_ready(manifest, "named"), await make_ready(manifest, "gone")
+        await manifest.delete_document(TENANT, gone.id)
+        wanted = [named.id, gone.id, "unknown"]
+        assert await manifest.document_names(SCOPE, wanted) == [
+            (named.id, 1, "named", named.filename),
+        ]
+        assert await manifest.document_names(Scope(TENANT, "other"), wanted) == []
+
     async def test_documents_are_found_by_their_source_in_all_collections(self, manifest: Manifest) -> None:
         """The oldest first; not another tenant's, nor deleted ones."""
         await manifest.create_collection(TENANT, "notes", "")
