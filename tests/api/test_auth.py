@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from ragstone.api.main import create_app
+from ragstone.api.routes import page
 from ragstone.auth.keys import LOCAL, ApiKeys
 from ragstone.bootstrap import Container
 from ragstone.config.settings import Settings, load_settings
@@ -16,7 +17,7 @@ from tests.asgi import Reply, call
 
 KEY, OTHER = "k3y-0123456789abcdef", "0ther-0123456789abcdef"
 OPEN = {"/health", "/health/live", "/health/ready"}
-UNDOCUMENTED = ("/docs", "/openapi.json")
+UNDOCUMENTED = ("/docs", "/openapi.json", *sorted(page.PATHS))
 HOST = ("host", "rag.internal:8000")
 JSON = ("content-type", "application/json")
 NO_KEYS: tuple[tuple[tuple[str, str], ...], ...] = (
@@ -89,7 +90,7 @@ class TestMatrix:
             assert (await ask(guarded, method, path, header)).status not in (401, 403, 500), (method, path)
 
     @pytest.mark.parametrize("headers", [(), (("authorization", "Bearer wrong"),)], ids=str)
-    async def test_probes_and_documentation_need_none(
+    async def test_probes_documentation_and_page_need_none(
         self, guarded: FastAPI, container: Container, headers: tuple[tuple[str, str], ...]
     ) -> None:
         for path in (*OPEN, *UNDOCUMENTED):
@@ -109,8 +110,9 @@ class TestMatrix:
             "/health/../documents",
             "/docs/../documents",
             "/nope",
-            "/",
+            "//",
         ),
+        *("/page", "/page/", "/page/index.html", "/page/nope.js", "/page/main.js/", "/page/../documents"),
         *(
             "/health/",
             "/HEALTH",

@@ -18,7 +18,17 @@ CANARY = "xyzzy-canary-4711"
 
 class TestRoutes:
     @pytest.mark.parametrize(
-        "path", ["/", "/nope", "/documents/", "/documents//", "/query/", "/v1/query", "/health/x"]
+        "path",
+        [
+            "/page",
+            "/page/nope.js",
+            "/nope",
+            "/documents/",
+            "/documents//",
+            "/query/",
+            "/v1/query",
+            "/health/x",
+        ],
     )
     async def test_an_unknown_path_is_404_and_never_a_redirect(self, api: Api, path: str) -> None:
         error = await api.refused("GET", path, 404)

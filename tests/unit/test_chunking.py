@@ -243,6 +243,18 @@ def test_chunk_over_pages_says_so() -> None:
     assert chunk.location == Location(page=3, page_end=4)
 
 
+def test_short_paragraphs_that_are_joined_over_pages_say_so() -> None:
+    text = "One short line.\n\nAnother one."
+    blocks = (
+        Block(BlockKind.PARAGRAPH, 0, 15, location=Location(page=1)),
+        Block(BlockKind.PARAGRAPH, 17, len(text), location=Location(page=2)),
+    )
+
+    (chunk,) = CHUNKER.chunk(ParsedDocument(text, blocks), None)
+
+    assert chunk.location == Location(page=1, page_end=2)
+
+
 def test_change_moves_the_cuts_near_it_only() -> None:
     paragraphs = [paragraph(number, 3) for number in range(120)]
     before = {chunk.embedding_text for chunk in chunk_markdown("\n\n".join(paragraphs))}

@@ -30,6 +30,7 @@ from ragstone.api.routes import (
     health,
     jobs,
     metrics,
+    page,
     query,
 )
 from ragstone.api.schemas.documents import JobEvent, TextContent, TextUpload
@@ -119,12 +120,12 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     app.state.open_requests = OpenRequests()
     app.state.registry = _registry(app)
     app.state.templates = RouteTemplates(
-        chain.from_iterable(router.routes for router in (*ROUTERS, *DIALECT, *PROBED))
+        chain.from_iterable(router.routes for router in (*ROUTERS, *DIALECT, *PROBED, page.router))
     )
     install_error_handlers(app)
     for router in (*ROUTERS, *DIALECT):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
-    for router in PROBED:
+    for router in (*PROBED, page.router):
         app.include_router(router)
     _add_middleware(app, settings)
     complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS.values()))
@@ -183,7 +184,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         AdmissionMiddleware, requests=app.state.open_requests, objection=lambda scope: _objection(app, scope)
     )
-    app.add_middleware(AuthMiddleware, keys=lambda: app.state.container.keys)
+    app.add_middleware(
+        AuthMiddleware, keys=lambda: app.state.container.keys, open_paths=OPEN_PATHS | page.PATHS
+    )
     if settings.cors_origins:
         app.add_middleware(CorsMiddleware, origins=settings.cors_origins)
     app.add_middleware(

@@ -157,6 +157,7 @@ def _joined(first: Piece, second: Piece) -> Piece:
         end=second.end,
         tokens=first.tokens + second.tokens,
         path=second.path,
+        location=first.location.through(second.location),
         sentences=first.sentences + second.sentences,
         headings=first.headings + len(second.path) - len(first.path) if first.is_heading else first.headings,
         is_heading=first.is_heading and second.is_heading,

@@ -1,6 +1,7 @@
 """Who calls: every path but a few needs an API key, where there are keys at all."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,12 +16,16 @@ SCHEME = "bearer "
 
 
 class AuthMiddleware:
-    """401 without a known key, before anything else is looked at. Tells the rest who calls: `principal` in
-    `scope["state"]` is the label of the key; on open paths it may be missing."""
+    """401 without a known key, before anything else is looked at, but for `open_paths`, spelled exactly so. Tells the
+    rest who calls: `principal` in `scope["state"]` is the label of the key; on open paths it may be missing.
+    """
 
-    def __init__(self, app: ASGIApp, *, keys: Callable[[], ApiKeys]):
+    def __init__(
+        self, app: ASGIApp, *, keys: Callable[[], ApiKeys], open_paths: AbstractSet[str] = OPEN_PATHS
+    ):
         self._app = app
         self._keys = keys
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or refuse it."""
@@ -32,7 +37,7 @@ class AuthMiddleware:
         principal = LOCAL if not keys.are_required else None if given is None else keys.label_of(given)
         if principal is not None:
             scope.setdefault("state", {})["principal"] = principal
-        elif scope["path"] not in OPEN_PATHS:
+        elif scope["path"] not in self._open_paths:
             await refuse(scope, receive, send, _unauthorized(given))
             return
         await self._app(scope, receive, send)
