@@ -183,7 +183,7 @@ def error_of(response: httpx2.Response) -> CallFailed:
     status, retry_after_s = response.status_code, seconds_to_wait(response.headers)
     try:
         error = ErrorReply.model_validate(_completed(response)).error
-    except (ValueError, TypeError):  # of something between the server and us
+    except (ValueError, TypeError, KeyError):  # of something between the server and us
         return UnexpectedReply(
             f"{response.url} answers {status} with what is no error of Ragstone's API",
             retryable=status in PASSING,
