@@ -18,6 +18,7 @@ CallFailed
 └── StillWorking                 it is not done within the time that the caller gave it
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -165,6 +166,7 @@ _KINDS: dict[int, type[ApiError]] = {
     503: Unavailable,
     504: DeadlineExceeded,
 }
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _STATUSES = {kind.code: kind.status for kind in catalogue()}
 
 
@@ -214,8 +216,10 @@ def no_reply(response: httpx2.Response, problem: ValidationError) -> UnexpectedR
 def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     """What `Retry-After` says, in seconds or as a date; None where it says nothing that can be followed."""
     given = headers.get("retry-after", "")
+    if _SECONDS.fullmatch(given):
+        return float(given)
     try:
-        return max(float(given), 0.0) if given.isascii() and given[:1].isdigit() else _seconds_until(given)
+        return _seconds_until(given)
     except (ValueError, OverflowError):
         return None
 
