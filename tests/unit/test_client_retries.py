@@ -31,6 +31,8 @@ LATE = refusal(504, "deadline_exceeded", retryable=True, retry_after="0")
 DEFECT = refusal(500, "internal_error", retryable=False)
 GATEWAY = reply(502, b"<html>", retry_after="0")
 MOVED = reply(200, {"name": "x", "documents_deleted": 1})
+PASSING = [DOWN, FULL, LATE, GATEWAY, RESET]
+PASSING_IDS = ["down", "full", "late", "gateway", "reset"]
 
 Send: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -67,7 +69,7 @@ def _method(client: Any, name: str) -> Callable[..., Any]:
 
 
 class TestWhatMayPass:
-    @pytest.mark.parametrize("failure", [DOWN, FULL, LATE, GATEWAY, RESET], ids=str)
+    @pytest.mark.parametrize("failure", PASSING, ids=PASSING_IDS)
     async def test_a_look_is_repeated(self, send: Send, failure: bytes | None) -> None:
         with scripted_http(failure, failure, ALIVE) as server:
             assert (await send(server.url, "live")).status == "alive"
@@ -75,7 +77,9 @@ class TestWhatMayPass:
         assert len(server.requests) == 3
 
     @pytest.mark.parametrize(
-        ("failure", "kind"), [(DOWN, Unavailable), (FULL, RateLimited), (GATEWAY, UnexpectedReply)]
+        ("failure", "kind"),
+        [(DOWN, Unavailable), (FULL, RateLimited), (GATEWAY, UnexpectedReply)],
+        ids=["down", "full", "gateway"],
     )
     async def test_after_the_last_attempt_it_is_told(
         self, send: Send, failure: bytes, kind: type[CallFailed]
@@ -100,7 +104,7 @@ class TestWhatMayPass:
 class TestChanges:
     """What is not safe to do twice is sent again only if it was not done."""
 
-    @pytest.mark.parametrize("failure", [RESET, LATE, GATEWAY], ids=str)
+    @pytest.mark.parametrize("failure", [RESET, LATE, GATEWAY], ids=["reset", "late", "gateway"])
     async def test_one_that_may_have_been_made_is_not_sent_again(
         self, send: Send, failure: bytes | None
     ) -> None:
@@ -117,7 +121,7 @@ class TestChanges:
 
         assert len(server.requests) == 1
 
-    @pytest.mark.parametrize("failure", [DOWN, FULL])
+    @pytest.mark.parametrize("failure", [DOWN, FULL], ids=["down", "full"])
     async def test_one_that_was_refused_is_sent_again(self, send: Send, failure: bytes) -> None:
         with scripted_http(failure, MOVED) as server:
             assert (await send(server.url, "collections.delete", "x")).documents_deleted == 1
