@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
@@ -20,10 +20,13 @@ from ragstone.client import (
     DeadlineExceeded,
     Forbidden,
     InvalidRequest,
+    JobFailed,
     NotFound,
+    Progress,
     Ragstone,
     RateLimited,
     ServerFailed,
+    StillWorking,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -86,6 +89,7 @@ class TestRoutes:
     def test_help_shows_what_a_method_takes_and_does(self) -> None:
         assert "top_k" in inspect.signature(Ragstone.query).parameters
         assert Ragstone.query.__doc__ == questions.query.__doc__
+        assert "while it is written" in str(Ragstone.stream.__doc__)
 
     def test_a_misspelt_option_is_a_mistake(self) -> None:
         with Ragstone() as client, pytest.raises(TypeError, match="topk"):
@@ -185,6 +189,41 @@ class TestRequests:
         )
 
         assert sent == [65_536, 100_000] * 3
+
+
+class TestWaiting:
+    JOB: ClassVar[dict[str, Any]] = {
+        **dict.fromkeys(("document_id", "version", "stage", "next_retry_at", "error", "finished_at")),
+        "id": "J",
+        "kind": "ingest",
+        "state": "running",
+        "attempts": 1,
+        "chunks_reused": 0,
+        "stage_ms": {},
+        "progress": {"done": 0, "total": 0, "unit": "chunks"},
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+
+    def test_nobody_waits_longer_than_asked_to(self) -> None:
+        wire, seen = Wire(200, self.JOB), list[Progress]()
+
+        with (
+            Ragstone(transport=httpx2.MockTransport(wire.answer)) as client,
+            pytest.raises(StillWorking, match=r"job J is still running after 0.2 s"),
+        ):
+            client.jobs.wait("J", timeout_s=0.2, on_progress=seen.append)
+
+        assert len(wire.requests) > 2
+        assert len(seen) == 1, "nothing changed"
+
+    def test_a_cancelled_job_has_failed(self) -> None:
+        wire = Wire(200, {**self.JOB, "state": "cancelled"})
+
+        with (
+            Ragstone(transport=httpx2.MockTransport(wire.answer)) as client,
+            pytest.raises(JobFailed, match="cancelled: the job was cancelled"),
+        ):
+            client.jobs.wait("J")
 
 
 class _Pipe(BytesIO):

@@ -18,6 +18,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+STREAM = "The answer while it is written, as typed events: use it in a `with` block. Leaving it early stops the server."
+
 
 class Resource:
     """Some routes of the API."""
@@ -99,7 +101,7 @@ def streams(build: Callable[P, Call[AnswerReply]]) -> Callable[Concatenate[Resou
     def method(self: Resource, /, *args: P.args, **kwargs: P.kwargs) -> AnswerStream:
         return AnswerStream(self._connection, build(*args, **kwargs).streamed())
 
-    return _shown_as(build, method)
+    return _shown_as(build, method, "stream", STREAM)
 
 
 def streams_async(
@@ -110,7 +112,7 @@ def streams_async(
     def method(self: AsyncResource, /, *args: P.args, **kwargs: P.kwargs) -> AsyncAnswerStream:
         return AsyncAnswerStream(self._connection, build(*args, **kwargs).streamed())
 
-    return _shown_as(build, method)
+    return _shown_as(build, method, "stream", STREAM)
 
 
 def follows(build: Callable[P, Call[None]]) -> Callable[Concatenate[Resource, P], JobStream]:
@@ -133,11 +135,11 @@ def follows_async(
     return _shown_as(build, method)
 
 
-def _shown_as(build: Callable[..., Any], method: F) -> F:
+def _shown_as(build: Callable[..., Any], method: F, name: str = "", description: str = "") -> F:
     """For `help`, and for tools that read signatures."""
     parameters = inspect.signature(build).parameters.values()
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    signature = inspect.Signature([self, *parameters])
-    vars(method).update(__signature__=signature)
-    method.__name__, method.__doc__ = build.__name__, build.__doc__
+    vars(method).update(__signature__=inspect.Signature([self, *parameters]))
+    method.__name__ = name or build.__name__
+    method.__doc__ = description or build.__doc__
     return method
