@@ -154,7 +154,8 @@ class TestRequests:
         failure = wire.failure(lambda client: client.live(), api_key="secret-key")
 
         assert wire.requests[0].headers["authorization"] == "Bearer secret-key"
-        assert "secret" not in f"{failure!r} {Ragstone(api_key='secret-key')!r}"
+        client = Ragstone(api_key="secret-key")
+        assert "secret" not in f"{failure!r} {client!r} {client._connection.server!r}"
 
     def test_a_lone_surrogate_is_for_the_server_to_refuse(self) -> None:
         wire = Wire()

@@ -1,6 +1,6 @@
 """Where calls go, what goes with each of them, and what it means when nothing comes back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -28,7 +28,7 @@ class Server:
     """Where calls go, and with what patience."""
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     timeout_s: float | None
     retries: Retries
 
