@@ -5,7 +5,7 @@ RUN = $(UV) run
 LINT = $(UV) run --group lint
 PYTHON_FILES = src tests bench tools deploy
 REQUIREMENTS = echo '\# What uv.lock says, by make docs. Install it with: pip install --no-deps -r requirements.txt'; \
-	$(UV) export --quiet --locked --no-default-groups --group model --no-emit-project --no-header
+	$(UV) export --quiet --locked --no-default-groups --group model --extra server --no-emit-project --no-header
 ROUNDS ?= 50
 WORKERS ?= 1
 RUNS ?= 2000

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import (
     bombs,
+    client,
     figures,
     liveness,
     middleware,
@@ -42,6 +43,7 @@ EXPERIMENTS = (
     "liveness",
     "overload",
     "outage",
+    "client",
 )
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
 LIVENESS_DOCUMENTS = 20  # enough for its questions
@@ -91,6 +93,8 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
     if "outage" in only:
         plan_of_outage = outage.FULL if is_full else outage.Plan()
         report.add(figures.table("A model that is down", await outage.measure(plan_of_outage), outage.NOTES))
+    if "client" in only:
+        report.add(await client.measure())
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:

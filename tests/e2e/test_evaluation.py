@@ -14,8 +14,9 @@ from rich.console import Console
 from ragstone.cli.evaluate import Evaluation, Forms, run_evaluation
 from ragstone.cli.evaluation_options import Change, checked_url, read_change
 from ragstone.cli.evaluation_server import EvaluatedServer
-from ragstone.cli.failure import CommandFailed, WrongUsage
+from ragstone.cli.failure import WrongUsage
 from ragstone.cli.progress import Count, shown_count
+from ragstone.client import NotFound, UnexpectedReply
 from ragstone.config.settings import Settings, load_settings
 from ragstone.evaluation.report import Report, from_json
 from ragstone.services import switching
@@ -148,6 +149,19 @@ async def test_a_run_is_compared_with_an_earlier_one_which_comes_first(
     assert {each.difference for each in report.comparison.figures} == {0.0}
 
 
+COLLECTION_AND_LIST = json.dumps(
+    {
+        "name": "default",
+        "description": "",
+        "documents": 0,
+        "created_at": "2026-01-01T00:00:00Z",
+        "items": [],
+        "next_cursor": None,
+    }
+).encode()
+"""A reply that is both, and no answer."""
+
+
 async def test_another_server_is_asked_without_the_key_of_the_data_directory(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -156,7 +170,7 @@ async def test_another_server_is_asked_without_the_key_of_the_data_directory(
     key = tmp_path / "key"
     key.write_text("key-of-the-other\n")
     try:
-        async with CannedServer(b'{"name": "default", "items": [], "next_cursor": null}') as other:
+        async with CannedServer(COLLECTION_AND_LIST) as other:
             url = checked_url(other.base_url + "/")
             await run_evaluation(settings, evaluation(tmp_path, url=url))
             await run_evaluation(settings, evaluation(tmp_path, url=url, key_file=key))
@@ -170,7 +184,7 @@ async def test_another_server_is_asked_without_the_key_of_the_data_directory(
 
 
 async def test_two_servers_are_compared(live: Live, settings: Settings, tmp_path: Path) -> None:
-    async with CannedServer(b'{"name": "default", "items": [], "next_cursor": null}') as other:
+    async with CannedServer(COLLECTION_AND_LIST) as other:
         await run_evaluation(settings, evaluation(tmp_path, read_change([f"url={other.base_url}"])))
 
     here, there = report_in(tmp_path).runs
@@ -209,17 +223,17 @@ class TestRefusals:
 
     async def test_a_collection_that_is_not_there(self, settings: Settings, tmp_path: Path) -> None:
         parameters = {"collection": "none", "top_k": 5, "mode": "hybrid"}
-        with pytest.raises(CommandFailed, match="collection_not_found"):
+        with pytest.raises(NotFound, match="collection_not_found"):
             await run_evaluation(settings, evaluation(tmp_path, parameters=parameters))
 
     async def test_a_server_of_something_else(self, settings: Settings, tmp_path: Path) -> None:
         async with CannedServer(b"[]") as other:
-            with pytest.raises(CommandFailed, match="none of Ragstone's API"):
+            with pytest.raises(UnexpectedReply, match="answers 200 with what is no reply of Ragstone's API"):
                 await run_evaluation(settings, evaluation(tmp_path, url=other.base_url))
 
     async def test_an_error_of_something_between(self, settings: Settings, tmp_path: Path) -> None:
         async with CannedServer(b'{"error": "bad gateway"}', status="502 Bad Gateway") as other:
-            with pytest.raises(CommandFailed, match="answers 502 with an error that is not Ragstone's"):
+            with pytest.raises(UnexpectedReply, match="answers 502 with what is no error of Ragstone's API"):
                 await run_evaluation(settings, evaluation(tmp_path, url=other.base_url))
 
     async def test_a_report_in_a_folder_that_is_not_there_is_refused_before_anything_is_asked(

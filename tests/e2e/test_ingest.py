@@ -8,11 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 
+from ragstone.client import Ragstone
 from tests.servers import Server, clean_environment
 from tests.waiting import PATIENCE_S
 
@@ -22,9 +21,9 @@ SENTENCES = " ".join(f"Sentence {number} is about nothing in particular." for nu
 
 
 @pytest.fixture
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, trust_env=False, timeout=60.0) as client:
-        yield client
+def client(server: Server) -> Iterator[Ragstone]:
+    with Ragstone(server.url) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -52,27 +51,21 @@ def _listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def documents(http: httpx2.Client, collection: str) -> list[dict[str, Any]]:
-    page = http.get("/documents", params={"collection": collection, "limit": 200}).json()
-    items: list[dict[str, Any]] = page["items"]
-    return items
-
-
-def wait_for_the_first(http: httpx2.Client, collection: str) -> None:
+def wait_for_the_first(client: Ragstone, collection: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not documents(http, collection):
+    while not client.documents.list(collection=collection).page().items:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_stopped_in_the_middle_and_run_again_it_goes_on(
-    server: Server, http: httpx2.Client, folder: Path, stop: signal.Signals, status: int
+    server: Server, client: Ragstone, folder: Path, stop: signal.Signals, status: int
 ) -> None:
     collection = f"stopped-{stop.name.lower()}"
-    http.post("/collections", json={"name": collection})
+    client.collections.create(collection)
     first = started(server, folder, collection)
-    wait_for_the_first(http, collection)
+    wait_for_the_first(client, collection)
     first.send_signal(stop)
     told, _ = first.communicate(timeout=PATIENCE_S)
 
@@ -81,5 +74,6 @@ def test_stopped_in_the_middle_and_run_again_it_goes_on(
     assert (first.returncode, going_on.returncode) == (status, 0)
     assert not told or json.loads(told)["stopped"] == "interrupted"
     assert json.loads(again)["searchable"] == FILES
-    found = Counter((item["status"], item["version"]) for item in documents(http, collection))
+    listed = client.documents.list(collection=collection, page_size=30)
+    found = Counter((document.status, document.version) for document in listed)
     assert found == {("ready", 1): FILES}

@@ -7,15 +7,16 @@ Dutch and Portuguese were written after the floors had been chosen on the others
 """
 
 import json
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-import httpx2
 import pytest
 import pytest_asyncio
 
+from ragstone.client import AnswerReply, AsyncRagstone, UploadReply
 from ragstone.pipelines.abstaining import ABSTENTIONS
-from tests.apiclient import Api, Json
 from tests.servers import Server
 
 _FOLDER = Path(__file__).parent.parent / "data" / "languages"
@@ -28,25 +29,26 @@ NEARLY = {"ar": 0, "hi": 2, "it": 0, "ko": 0}
 """Absent things that are answered; 1 in all other languages. In Hindi also one about cooking, for one common verb."""
 
 
+Mode = Literal["hybrid", "sparse"]
 Filled = Mapping[str, tuple[str, Mapping[str, str]]]
 """By language: the collection, and the source of each document id."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(server: Server) -> AsyncIterator[Api]:
-    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=60.0) as http:
-        yield Api(http)
+async def client(server: Server) -> AsyncIterator[AsyncRagstone]:
+    async with AsyncRagstone(server.url) as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled(api: Api) -> Filled:
+async def filled(client: AsyncRagstone) -> Filled:
     """All languages at once, which takes a third of the time."""
-    uploads = {code: await _upload(api, written["documents"]) for code, written in WRITTEN.items()}
+    uploads = {code: await _upload(client, written["documents"]) for code, written in WRITTEN.items()}
     for _, replies in uploads.values():
         for reply in replies:
-            await api.settled(reply)
+            await _settle(client, reply)
     return {
-        code: (collection, {reply["document"]["id"]: reply["document"]["source"] for reply in replies})
+        code: (collection, {reply.document.id: str(reply.document.source) for reply in replies})
         for code, (collection, replies) in uploads.items()
     }
 
@@ -54,62 +56,75 @@ async def filled(api: Api) -> Filled:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("code", WRITTEN)
 async def test_a_language_is_answered_from_its_documents_or_abstained_from(
-    api: Api, filled: Filled, code: str
+    client: AsyncRagstone, filled: Filled, code: str
 ) -> None:
     written = WRITTEN[code]
     collection, sources = filled[code]
 
-    asked = [(row, await api.query(row["question"], collection=collection)) for row in written["answerable"]]
-    replies = [await api.query(question, collection=collection) for question in written["absent"]]
+    asked = [
+        (row, await client.query(row["question"], collection=collection)) for row in written["answerable"]
+    ]
+    replies = [await client.query(question, collection=collection) for question in written["absent"]]
 
-    held_back = [row["question"] for row, reply in asked if reply["abstained"]]
+    held_back = [row["question"] for row, reply in asked if reply.abstained]
     assert len(held_back) == WITHHELD.get(code, 0), held_back
-    told = [(row, reply) for row, reply in asked if not reply["abstained"]]
+    told = [(row, reply) for row, reply in asked if not reply.abstained]
     wrong = [row["question"] for row, reply in told if not _is_right(row, reply, sources)]
     assert len(wrong) == WRONG.get(code, 0), wrong
-    answered = [reply["question"] for reply in replies if not reply["abstained"]]
+    answered = [reply.question for reply in replies if not reply.abstained]
     assert len(answered) == NEARLY.get(code, 1), answered
-    withheld = [reply for reply in replies if reply["abstained"]]
-    assert all(reply["answer"] == ABSTENTIONS[reply["reason"]][code] for reply in withheld)
+    withheld = [reply for reply in replies if reply.abstained]
+    assert all(reply.answer == ABSTENTIONS[str(reply.reason)][code] for reply in withheld)
 
 
-async def _upload(api: Api, documents: Sequence[Json]) -> tuple[str, list[Json]]:
-    collection = await api.new_collection()
-    return collection, [await api.upload_text(collection=collection, **document) for document in documents]
+async def _upload(
+    client: AsyncRagstone, documents: Sequence[Mapping[str, Any]]
+) -> tuple[str, list[UploadReply]]:
+    collection = await _new_collection(client)
+    return collection, [await client.upload_text(**document, collection=collection) for document in documents]
 
 
-def _is_right(row: Mapping[str, str], reply: Json, sources: Mapping[str, str]) -> bool:
+async def _new_collection(client: AsyncRagstone) -> str:
+    return (await client.collections.create(f"c-{uuid.uuid4().hex}")).name
+
+
+async def _settle(client: AsyncRagstone, reply: UploadReply) -> None:
+    assert reply.job is not None
+    await client.jobs.wait(reply.job.id)
+
+
+def _is_right(row: Mapping[str, str], reply: AnswerReply, sources: Mapping[str, str]) -> bool:
     """Whether the expected words are quoted from the expected document."""
     quotes = [
-        citation["source"]["quote"]
-        for citation in reply["citations"]
-        if sources[citation["source"]["document_id"]] == row["document"]
+        citation.source.quote
+        for citation in reply.citations
+        if sources[citation.source.document_id] == row["document"]
     ]
-    return any(row["expected"] in quote for quote in quotes) and row["expected"] in reply["answer"]
+    return any(row["expected"] in quote for quote in quotes) and row["expected"] in reply.answer
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mixed(api: Api) -> tuple[str, Mapping[str, tuple[str, str]]]:
+async def mixed(client: AsyncRagstone) -> tuple[str, Mapping[str, tuple[str, str]]]:
     """All languages in one collection, and the language and source of each document id."""
-    collection, found = await api.new_collection(), {}
+    collection, found = await _new_collection(client), {}
     for code, written in WRITTEN.items():
         for document in written["documents"]:
             told = {**document, "source": f"{code}/{document['source']}"}
-            reply = await api.upload_text(collection=collection, **told)
-            found[reply["document"]["id"]] = (code, document["source"])
-            last = reply
-    await api.settled(last)
+            reply = await client.upload_text(**told, collection=collection)
+            found[reply.document.id] = (code, document["source"])
+    await _settle(client, reply)
     return collection, found
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_among_all_languages_no_one_is_found_worse_than_by_its_words_alone(
-    api: Api, mixed: tuple[str, Mapping[str, tuple[str, str]]]
+    client: AsyncRagstone, mixed: tuple[str, Mapping[str, tuple[str, str]]]
 ) -> None:
     collection, sources = mixed
+    modes: tuple[Mode, ...] = ("hybrid", "sparse")
     means = {
-        mode: {code: await _mean_reciprocal_rank(api, collection, sources, code, mode) for code in WRITTEN}
-        for mode in ("hybrid", "sparse")
+        mode: {code: await _mean_reciprocal_rank(client, collection, sources, code, mode) for code in WRITTEN}
+        for mode in modes
     }
 
     worse = {code: found for code, found in means["hybrid"].items() if found < means["sparse"][code]}
@@ -118,12 +133,12 @@ async def test_among_all_languages_no_one_is_found_worse_than_by_its_words_alone
 
 
 async def _mean_reciprocal_rank(
-    api: Api, collection: str, sources: Mapping[str, tuple[str, str]], code: str, mode: str
+    client: AsyncRagstone, collection: str, sources: Mapping[str, tuple[str, str]], code: str, mode: Mode
 ) -> float:
     """Of the document that answers, in the question's own language."""
     total = 0.0
     for row in WRITTEN[code]["answerable"]:
-        hits = await api.search(row["question"], collection=collection, mode=mode, top_k=20)
-        ranks = list(dict.fromkeys(sources[hit["document_id"]] for hit in hits))
+        found = await client.search(row["question"], collection=collection, mode=mode, top_k=20)
+        ranks = list(dict.fromkeys(sources[hit.document_id] for hit in found.results))
         total += 1 / (1 + ranks.index((code, row["document"]))) if (code, row["document"]) in ranks else 0.0
     return total / len(WRITTEN[code]["answerable"])

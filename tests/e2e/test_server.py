@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ragstone.cli import commands
+from ragstone.client import AsyncRagstone, Ragstone
 from tests.apiclient import Api
 from tests.e2e.sockets import RawReply, chunked, exchange, feel_pulse
 from tests.servers import Server, clean_environment
@@ -33,31 +34,42 @@ async def live(server: Server) -> AsyncIterator[Api]:
         yield Api(http, poll_s=0.05)
 
 
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[AsyncRagstone]:
+    """The client that users have."""
+    async with AsyncRagstone(server.url) as opened:
+        yield opened
+
+
 class TestAnswers:
-    async def test_an_uploaded_page_answers_a_question_in_its_own_words(self, live: Api) -> None:
+    async def test_an_uploaded_page_answers_a_question_in_its_own_words(
+        self, client: AsyncRagstone, live: Api
+    ) -> None:
         collection = await live.new_collection()
         page = (
             "# Refunds\n\nRefunds are paid within 14 days after the return arrives 🙂.\n\n"
             "# Shipping\n\nParcels leave our warehouse in Hamburg every morning.\n"
         )
-        document = await live.ready(page.encode(), "policy.md", collection=collection)
+        uploaded = await client.upload(page.encode(), filename="policy.md", collection=collection, wait=True)
 
-        answer = await live.query("How long do refunds take?", collection=collection)
-        text = await live.text(document["id"])
+        answer = await client.query("How long do refunds take?", collection=collection)
+        text = await client.documents.text(uploaded.document.id)
 
-        assert "14 days" in answer["answer"]
-        assert answer["grounded"] == "full"
-        for citation in answer["citations"]:
-            source = citation["source"]
-            assert source["quote"] == text[source["start"] : source["end"]]
+        assert "14 days" in answer.answer
+        assert answer.grounded == "full"
+        for citation in answer.citations:
+            assert citation.source.quote == text[citation.source.start : citation.source.end]
 
-    async def test_a_question_about_something_else_is_not_answered(self, live: Api) -> None:
+    async def test_a_question_about_something_else_is_not_answered(
+        self, client: AsyncRagstone, live: Api
+    ) -> None:
         collection = await live.new_collection()
-        await live.ready_text("Parcels leave our warehouse in Hamburg every morning.", collection=collection)
+        text = "Parcels leave our warehouse in Hamburg every morning."
+        await client.upload_text(text, collection=collection, wait=True)
 
-        answer = await live.query("Who painted the ceiling of the Sistine Chapel?", collection=collection)
+        answer = await client.query("Who painted the ceiling of the Sistine Chapel?", collection=collection)
 
-        assert (answer["abstained"], answer["citations"]) == (True, [])
+        assert (answer.abstained, answer.citations) == (True, [])
 
 
 class TestLog:
@@ -331,8 +343,8 @@ class TestLife:
             f"Paragraph {number} tells of cat number {number} and its day." for number in range(60)
         )
         first = Server(tmp_path / "data", folder=tmp_path)
-        with httpx2.Client(base_url=first.url, timeout=30.0, trust_env=False) as http:
-            uploads = [http.post("/documents", json={"text": text + str(at)}).json() for at in range(4)]
+        with Ragstone(first.url) as client:
+            uploads = [client.upload_text(text + str(at)) for at in range(4)]
         started = time.monotonic()
         assert first.stop() == 0, "".join(first.lines)
         assert time.monotonic() - started < 15
@@ -340,9 +352,10 @@ class TestLife:
 
         second = Server(tmp_path / "data", folder=tmp_path)
         try:
-            with httpx2.Client(base_url=second.url, timeout=30.0, trust_env=False) as http:
+            with Ragstone(second.url) as client:
                 for upload in uploads:
-                    wait_ready(http, upload["document"]["id"])
+                    assert upload.job is not None
+                    client.jobs.wait(upload.job.id, timeout_s=60.0)
         finally:
             assert second.stop() == 0, "".join(second.lines)
 
@@ -390,14 +403,6 @@ class TestLife:
         (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("ragstone: ")]
         assert f"port {server.port} cannot be listened on: Address already in use" in sentence
         assert "Traceback" not in done.stderr
-
-
-def wait_ready(http: httpx2.Client, document_id: str) -> None:
-    deadline = time.monotonic() + 60
-    while (document := http.get(f"/documents/{document_id}").json())["status"] != "ready":
-        assert document["status"] in ("queued", "processing"), document
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_the_demo_answers_from_the_documentation_with_citations(tmp_path: Path) -> None:

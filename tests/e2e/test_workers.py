@@ -11,6 +11,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from ragstone.cli import commands
+from ragstone.client import AsyncRagstone
 from tests.apiclient import Api, Json
 from tests.workers import Workers, connected, engine_pids, has_both
 
@@ -119,13 +120,16 @@ class TestReadYourWrites:
     async def test_a_retried_upload_is_one_document_whichever_workers_it_meets(
         self, leader: Api, assistant: Api
     ) -> None:
-        body, headers = {"text": "Sent more than once."}, {"Idempotency-Key": "key-across-workers"}
+        clients = [AsyncRagstone(str(api.http.base_url), http=api.http) for api in (leader, assistant)]
 
         replies = await asyncio.gather(
-            *(api.call("POST", "/documents", json=body, headers=headers) for api in (leader, assistant) * 4)
+            *(
+                client.upload_text("Sent more than once.", idempotency_key="key-across-workers")
+                for client in clients * 4
+            )
         )
 
-        assert len({reply.json()["document"]["id"] for reply in replies}) == 1
+        assert len({reply.document.id for reply in replies}) == 1
 
     async def test_a_job_is_followed_on_one_worker_and_cancelled_on_the_other(
         self, leader: Api, assistant: Api

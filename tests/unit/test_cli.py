@@ -208,8 +208,8 @@ class TestOptions:
         """What the API is asked for."""
         bodies: list[dict[str, object]] = []
 
-        async def keep(settings: object, body: dict[str, object], **how: bool) -> None:
-            bodies.append({**body, **how})
+        async def keep(settings: object, question: str, options: dict[str, object], **how: bool) -> None:
+            bodies.append({"query": question, **options, **how})
 
         monkeypatch.setattr("ragstone.cli.ask.run_ask", keep)
         return bodies

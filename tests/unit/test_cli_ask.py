@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from ragstone import vector_opening
 from ragstone.cli.ask import run_ask
-from ragstone.cli.failure import CommandFailed
 from ragstone.cli.ingest import run_ingest
+from ragstone.client import CallFailed
 from ragstone.config.settings import Settings, load_settings
 from ragstone.core.retry import RetryBudget
 from ragstone.services import switching
@@ -98,8 +98,10 @@ def upstream(model: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> Script
     return model
 
 
-async def ask(settings: Settings, *, as_json: bool = False, show_sources: bool = False, **body: Any) -> None:
-    await run_ask(settings, {"query": QUESTION, **body}, as_json=as_json, show_sources=show_sources)
+async def ask(
+    settings: Settings, *, as_json: bool = False, show_sources: bool = False, **options: Any
+) -> None:
+    await run_ask(settings, QUESTION, options, as_json=as_json, show_sources=show_sources)
 
 
 class Terminal(io.StringIO):
@@ -123,7 +125,7 @@ class TestFailures:
     ) -> None:
         upstream.script(Fault("drop_mid", after=8))
 
-        with pytest.raises(CommandFailed, match=r"^upstream_interrupted: [^\n]+$"):
+        with pytest.raises(CallFailed, match=r"^upstream_interrupted: [^\n]+$"):
             await ask(settings)
 
         printed = capsys.readouterr().out
@@ -133,7 +135,7 @@ class TestFailures:
     async def test_an_unknown_provider_is_refused_with_the_names_of_those_configured(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with pytest.raises(CommandFailed, match="'nobody' is not configured; configured: openai, extractive"):
+        with pytest.raises(CallFailed, match="'nobody' is not configured; configured: openai, extractive"):
             await ask(settings, provider="nobody")
 
         assert capsys.readouterr().out == ""
@@ -144,7 +146,7 @@ class TestFailures:
     ) -> None:
         upstream.script(Fault("status", code=401))
 
-        with pytest.raises(CommandFailed, match=r"^upstream_refused: "):
+        with pytest.raises(CallFailed, match=r"^upstream_refused: "):
             await ask(settings, as_json=as_json)
 
     async def test_whoever_stops_listening_stops_the_model(

@@ -12,32 +12,33 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from ragstone.cli import ingest as ingesting
-from ragstone.cli.client import ApiClient
-from ragstone.cli.failure import Refused, ServerSilent
 from ragstone.cli.following import LONGEST_QUERY, batches
 from ragstone.cli.ingest import READ_AT_ONCE, ingest_files, tally_of
 from ragstone.cli.local_files import find_files
-from ragstone.cli.patience import PatientClient
+from ragstone.cli.patience import Patience
 from ragstone.cli.tally import Tally
 from ragstone.cli.transport import StreamingASGITransport
+from ragstone.client import AsyncRagstone, CallFailed, ConnectionLost, NotFound
 from tests.apiclient import Api
 from tests.waiting import until
 
+SERVER = "http://127.0.0.1"
 
-class NotingClient(ApiClient):
+
+class NotingTransport(StreamingASGITransport):
     """Remembers what was called, and lets a test do something in between."""
 
-    def __init__(self, http: httpx2.AsyncClient):
-        super().__init__(http)
+    def __init__(self, app: Any):
+        super().__init__(app)
         self.calls: list[str] = []
         self.before_upload: Callable[[], Awaitable[None] | None] = lambda: None
 
-    async def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass it on."""
-        self.calls.append(f"{method} {path}")
-        if method == "POST" and (doing := self.before_upload()) is not None:
+        self.calls.append(f"{request.method} {request.url.path}")
+        if request.method == "POST" and (doing := self.before_upload()) is not None:
             await doing
-        return await super().call(method, path, **request)
+        return await super().handle_async_request(request)
 
     @property
     def uploads(self) -> int:
@@ -45,13 +46,9 @@ class NotingClient(ApiClient):
         return self.calls.count("POST /documents")
 
 
-def client_of(app: Any) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url="http://127.0.0.1")
-
-
 @pytest.fixture
-def noting(app: Any, container: Any) -> NotingClient:
-    return NotingClient(client_of(app))
+def noting(app: Any, container: Any) -> NotingTransport:
+    return NotingTransport(app)
 
 
 @pytest.fixture
@@ -66,13 +63,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def ingest(
-    client: ApiClient, collection: str, *, between: Callable[[], None] = lambda: None, **patience: float
+    transport: httpx2.AsyncBaseTransport,
+    collection: str,
+    *,
+    between: Callable[[], None] = lambda: None,
+    **patience: float,
 ) -> Tally:
     """Find what is in `docs`, let something happen, and ingest."""
     found = find_files([Path("docs")])
     between()
     tally = tally_of(found)
-    await ingest_files(PatientClient(client, say=tally.wait_for, **patience), found.files, collection, tally)
+    async with AsyncRagstone(SERVER, transport=transport) as client:
+        patient = client.with_options(retries=Patience(say=tally.wait_for, **patience))
+        await ingest_files(patient, found.files, collection, tally)
     return tally
 
 
@@ -87,7 +90,7 @@ def failures(tally: Tally) -> list[tuple[str, str]]:
 
 class TestAgain:
     async def test_what_is_unchanged_is_asked_for_at_once_and_not_sent(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         assert counts(await ingest(noting, collection)) == (2, 0, 0, 0)
         noting.calls.clear()
@@ -100,7 +103,7 @@ class TestAgain:
 
     @pytest.mark.parametrize("content", ["Cats sleep all day and all night.", "Cats sleep most of the way."])
     async def test_what_has_changed_is_a_new_version(
-        self, noting: NotingClient, api: Api, collection: str, folder: Path, content: str
+        self, noting: NotingTransport, api: Api, collection: str, folder: Path, content: str
     ) -> None:
         await ingest(noting, collection)
         (folder / "cats.txt").write_text(content)
@@ -111,7 +114,7 @@ class TestAgain:
         assert (cats["version"], await api.text(cats["id"])) == (2, content)
 
     async def test_what_failed_is_tried_again(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         (folder / "blank.txt").write_text("   ")
         assert failures(await ingest(noting, collection)) == [("docs/blank.txt", "no_text")]
@@ -121,7 +124,7 @@ class TestAgain:
         assert noting.uploads == 1
 
     async def test_a_failed_version_is_a_failure_although_the_one_before_is_searchable(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         await ingest(noting, collection)
         (folder / "cats.txt").write_text("   ")
@@ -129,7 +132,7 @@ class TestAgain:
         assert failures(await ingest(noting, collection)) == [("docs/cats.txt", "no_text")]
 
     async def test_the_version_that_is_searchable_is_unchanged_although_a_later_one_failed(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         before = (folder / "cats.txt").read_text()
         for content in (before, "   "):
@@ -140,7 +143,7 @@ class TestAgain:
         assert counts(await ingest(noting, collection)) == (0, 0, 2, 0)
 
     async def test_one_that_was_deleted_is_new(
-        self, noting: NotingClient, api: Api, collection: str, folder: Path
+        self, noting: NotingTransport, api: Api, collection: str, folder: Path
     ) -> None:
         await ingest(noting, collection)
         for document in await documents(api, collection):
@@ -166,35 +169,35 @@ class TestInWork:
         settings = load_settings(data_dir=tmp_path / "data")
         held = Held()
         async with build_container(settings, embedder=held) as container:
-            held.http = client_of(create_app(settings, container))
+            held.app = create_app(settings, container)
             yield held
 
     async def test_an_ingest_that_was_stopped_goes_on_without_sending_again(
         self, held: "Held", folder: Path
     ) -> None:
         await stopped_ingest(held)
-        client = NotingClient(held.http)
-        going_on = asyncio.create_task(ingest(client, "default"))
+        transport = NotingTransport(held.app)
+        going_on = asyncio.create_task(ingest(transport, "default"))
         held.may_go_on.set()
 
         assert counts(await going_on) == (2, 0, 0, 0)
-        assert client.uploads == 0
+        assert transport.uploads == 0
 
     async def test_what_changed_while_it_was_in_work_is_sent(self, held: "Held", folder: Path) -> None:
         await stopped_ingest(held)
         (folder / "cats.txt").write_text("Cats purr.")
-        client = NotingClient(held.http)
+        transport = NotingTransport(held.app)
         held.may_go_on.set()
 
-        assert counts(await ingest(client, "default")) == (2, 0, 0, 0)
-        assert client.uploads == 1
-        assert (await ingest(client, "default")).as_json()["unchanged"] == 2
+        assert counts(await ingest(transport, "default")) == (2, 0, 0, 0)
+        assert transport.uploads == 1
+        assert (await ingest(transport, "default")).as_json()["unchanged"] == 2
 
     async def test_one_that_is_deleted_while_it_is_in_work_has_failed(
         self, held: "Held", folder: Path
     ) -> None:
-        client, api = NotingClient(held.http), Api(held.http)
-        running = asyncio.create_task(ingest(client, "default"))
+        transport, api = NotingTransport(held.app), held.api
+        running = asyncio.create_task(ingest(transport, "default"))
         await until(lambda: has_documents(api, 2))
         for document in await documents(api, "default"):
             await api.delete(f"/documents/{document['id']}")
@@ -213,7 +216,13 @@ class Held:
 
         self._inner = HashingEmbedder(dimension=self.dimension)
         self.may_go_on = asyncio.Event()
-        self.http: Any = None
+        self.app: Any = None
+
+    @property
+    def api(self) -> Api:
+        """The application over it."""
+        transport = StreamingASGITransport(self.app)
+        return Api(httpx2.AsyncClient(transport=transport, base_url=SERVER))
 
     def legibility(self, text: str) -> float:
         """Never asked."""
@@ -242,8 +251,8 @@ async def has_documents(api: Api, number: int) -> bool:
 
 async def stopped_ingest(held: Held) -> None:
     """Both files were sent, and then Ctrl-C."""
-    running = asyncio.create_task(ingest(NotingClient(held.http), "default"))
-    await until(lambda: has_documents(Api(held.http), 2))
+    running = asyncio.create_task(ingest(NotingTransport(held.app), "default"))
+    await until(lambda: has_documents(held.api, 2))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -251,7 +260,7 @@ async def stopped_ingest(held: Held) -> None:
 
 class TestFilesThatMove:
     async def test_one_that_went_is_a_failure_of_its_own(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         tally = await ingest(noting, collection, between=(folder / "cats.txt").unlink)
 
@@ -259,7 +268,7 @@ class TestFilesThatMove:
         assert failures(tally) == [("docs/cats.txt", "file_gone")]
 
     async def test_one_that_became_a_folder_is_a_failure_of_its_own(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         def replace() -> None:
             (folder / "cats.txt").unlink()
@@ -270,7 +279,7 @@ class TestFilesThatMove:
         ]
 
     async def test_one_that_changes_while_it_is_sent_is_sent_again_as_it_is_then(
-        self, noting: NotingClient, api: Api, collection: str, folder: Path
+        self, noting: NotingTransport, api: Api, collection: str, folder: Path
     ) -> None:
         (folder / "dogs.txt").unlink()
         texts = iter(["Cats purr."])
@@ -286,7 +295,7 @@ class TestFilesThatMove:
         assert (noting.uploads, cats["version"], await api.text(cats["id"])) == (2, 1, "Cats purr.")
 
     async def test_one_that_never_stands_still_is_a_failure_and_nothing_of_it_is_kept(
-        self, noting: NotingClient, api: Api, collection: str, folder: Path
+        self, noting: NotingTransport, api: Api, collection: str, folder: Path
     ) -> None:
         (folder / "dogs.txt").unlink()
 
@@ -302,7 +311,7 @@ class TestFilesThatMove:
 
 class TestNames:
     async def test_names_that_are_not_unicode_are_documents_of_their_own(
-        self, noting: NotingClient, api: Api, collection: str, folder: Path
+        self, noting: NotingTransport, api: Api, collection: str, folder: Path
     ) -> None:
         for name in (b"\xfe.txt", b"\xff.txt"):
             (folder / os.fsdecode(name)).write_text("A strange name.")
@@ -318,7 +327,7 @@ class TestNames:
         "name", ["new\nline.txt", 'quo"te.txt', "größe 日本 🙂.txt", "100%.txt", "a;b&c=d.txt"]
     )
     async def test_any_other_name_is_found_again(
-        self, noting: NotingClient, collection: str, folder: Path, name: str
+        self, noting: NotingTransport, collection: str, folder: Path, name: str
     ) -> None:
         (folder / name).write_text("A strange name.")
 
@@ -326,7 +335,7 @@ class TestNames:
         assert counts(await ingest(noting, collection)) == (0, 0, 3, 0)
 
     async def test_a_path_that_is_too_long_for_a_source_is_a_failure_of_its_own(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         deep = folder.joinpath(*("d" * 200 for _ in range(6)))
         deep.mkdir(parents=True)
@@ -351,7 +360,7 @@ class TestNames:
 
 class TestMany:
     async def test_documents_in_work_are_followed_many_at_a_time(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         for number in range(98):
             (folder / f"{number}.txt").write_text(f"Number {number} is a number.")
@@ -361,7 +370,7 @@ class TestMany:
         assert len(noting.calls) - noting.uploads < 50
 
     async def test_a_bounded_number_is_sent_at_a_time(
-        self, noting: NotingClient, collection: str, folder: Path
+        self, noting: NotingTransport, collection: str, folder: Path
     ) -> None:
         for number in range(10):
             (folder / f"{number}.txt").write_text(f"Number {number} is a number.")
@@ -381,7 +390,7 @@ class TestMany:
         assert most == READ_AT_ONCE
 
     async def test_nobody_runs_further_ahead_than_there_is_room(
-        self, noting: NotingClient, collection: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+        self, noting: NotingTransport, collection: str, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(ingesting, "AHEAD", 1)
 
@@ -396,7 +405,7 @@ class TestMany:
         received = Sink()
         tracemalloc.start()
         try:
-            tally = await ingest(ApiClient(client_of(received)), "default")
+            tally = await ingest(StreamingASGITransport(received), "default")
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -414,7 +423,7 @@ class Sink:
         """One request."""
         while (message := await receive())["more_body"]:
             self.bytes += len(message["body"])
-        known = b'{"items": []}'
+        known = b'{"items": [], "next_cursor": null}'
         refusal = b'{"error": {"code": "no", "message": "no"}}'
         status, body = (200, known) if scope["method"] == "GET" else (415, refusal)
         await send({"type": "http.response.start", "status": status, "headers": []})
@@ -423,7 +432,7 @@ class Sink:
 
 class TestPatience:
     @staticmethod
-    def saying(*replies: tuple[int, str] | None) -> tuple[PatientClient, list[str]]:
+    def saying(*replies: tuple[int, str] | None) -> tuple[AsyncRagstone, list[str]]:
         """A client of a server that says this, one after the other and the last for ever; None is no answer."""
         left = list(replies)
 
@@ -434,25 +443,25 @@ class TestPatience:
             status, body = reply
             return httpx2.Response(status, text=body, headers={"retry-after": "0.01"})
 
-        http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://127.0.0.1:1")
+        client = AsyncRagstone("http://127.0.0.1:1", transport=httpx2.MockTransport(answer))
         said: list[str] = []
-        return PatientClient(ApiClient(http), say=said.append, patience_s=0.1), said
+        return client.with_options(retries=Patience(say=said.append, patience_s=0.1)), said
 
     FULL = (429, '{"error": {"code": "queue_full", "message": "wait"}}')
     DOWN = (503, '{"error": {"code": "unavailable", "message": "stopping"}}')
-    FINE = (200, "{}")
+    FINE = (200, '{"status": "alive"}')
 
     async def test_a_full_queue_is_waited_for_longer_than_for_anything_else(self) -> None:
         client, said = self.saying(*[self.FULL] * 20, self.FINE)
 
-        assert await client.call("GET", "/") == {}
+        assert (await client.live()).status == "alive"
         assert (said[0], said[-1]) == ("the server's queue is full; waiting", "")
 
     @pytest.mark.parametrize("failure", [None, DOWN, (502, "<html>")])
     async def test_a_server_that_comes_back_is_waited_for(self, failure: tuple[int, str] | None) -> None:
         client, said = self.saying(failure, self.FINE)
 
-        assert await client.call("GET", "/") == {}
+        assert (await client.live()).status == "alive"
         assert "trying for another 0 s" in said[0]
 
     @pytest.mark.parametrize(
@@ -460,7 +469,7 @@ class TestPatience:
         [
             (None, "the server at http://127.0.0.1:1 does not answer"),
             (DOWN, "unavailable: stopping"),
-            ((502, "<html>"), "http://127.0.0.1:1/ answers 502 with what is no JSON"),
+            ((502, "<html>"), "http://127.0.0.1:1/health/live answers 502 with what is no error of"),
         ],
     )
     async def test_one_that_does_not_is_given_up(
@@ -468,17 +477,18 @@ class TestPatience:
     ) -> None:
         client, _ = self.saying(failure)
 
-        with pytest.raises((Refused, ServerSilent), match=sentence):
-            await client.call("GET", "/")
+        with pytest.raises(CallFailed, match=sentence):
+            await client.live()
 
     async def test_any_other_refusal_is_final(self) -> None:
         client, _ = self.saying((404, '{"error": {"code": "x", "message": "y"}}'), self.FINE)
 
-        with pytest.raises(Refused, match="x: y"):
-            await client.call("GET", "/")
+        with pytest.raises(NotFound, match="x: y"):
+            await client.live()
 
     async def test_a_server_that_goes_away_ends_the_ingest_with_one_sentence(self, folder: Path) -> None:
-        gone = httpx2.AsyncClient(base_url="http://127.0.0.1:9", trust_env=False)
+        def refuse(_: httpx2.Request) -> httpx2.Response:
+            raise httpx2.ConnectError("refused")
 
-        with pytest.raises(ServerSilent, match=r"the server at \S+ does not answer"):
-            await ingest(ApiClient(gone), "default", patience_s=0.1)
+        with pytest.raises(ConnectionLost, match=r"the server at \S+ does not answer"):
+            await ingest(httpx2.MockTransport(refuse), "default", patience_s=0.1)

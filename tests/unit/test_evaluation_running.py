@@ -5,9 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
 import pytest
 
 from ragstone.cli.evaluation_server import EvaluatedServer
+from ragstone.client import AsyncRagstone
 from ragstone.evaluation.judging import Row
 from ragstone.evaluation.questions import Question
 from ragstone.evaluation.replies import QuestionFailed
@@ -86,29 +88,46 @@ class TestAsking:
 class Documents:
     """The API's list of documents, one a page."""
 
-    def __init__(self, *documents: dict[str, str]):
+    def __init__(self, *documents: dict[str, Any]):
         self._documents = documents
         self.fields: list[str] = []
 
-    async def call(self, method: str, path: str, params: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        params = request.url.params
         where = json.loads(params["filter"])
         self.fields.append(where["field"])
         field = "id" if where["field"] == "document_id" else where["field"]
         found = [document for document in self._documents if document[field] in where["in"]]
         place = int(params.get("cursor", 0))
-        return {
+        page = {
             "items": found[place : place + 1],
             "next_cursor": str(place + 1) if place + 1 < len(found) else None,
         }
+        return httpx2.Response(200, json=page)
 
 
-def document(id: str, source: str, filename: str, title: str) -> dict[str, str]:  # noqa: A002
-    return {"id": id, "source": source, "filename": filename, "title": title}
+def document(id: str, source: str, filename: str, title: str) -> dict[str, Any]:  # noqa: A002
+    return {**ANY_DOCUMENT, "id": id, "source": source, "filename": filename, "title": title}
+
+
+ANY_DOCUMENT: dict[str, Any] = {
+    **dict.fromkeys(("parent_id", "pages", "encoding", "error", "pending", "expires_at")),
+    **dict.fromkeys(("bytes", "version", "chunks", "characters"), 1),
+    "children": [],
+    "collection": "default",
+    "media_type": "text/plain",
+    "sha256": "",
+    "status": "ready",
+    "metadata": {},
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+}
 
 
 class TestNames:
     async def named(self, documents: Documents, *names: str) -> dict[str, frozenset[str]]:
-        return await EvaluatedServer(documents, "default").named(names)  # type: ignore[arg-type]
+        async with AsyncRagstone(transport=httpx2.MockTransport(documents.answer)) as client:
+            return await EvaluatedServer(client, "default").named(names)
 
     async def test_a_source_comes_before_a_file_name_and_that_before_a_title(self) -> None:
         documents = Documents(

@@ -1,10 +1,10 @@
 """`backup` and `restore`."""
 
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from ragstone.api.schemas.admin import BackupReply
 from ragstone.cli.client import open_client
 from ragstone.cli.doctor import run_doctor
 from ragstone.cli.failure import CommandFailed
@@ -16,14 +16,14 @@ NAMED = 20  # files; the log has all of them
 
 
 async def run_backup(settings: Settings, folder: Path) -> bool:
-    """False if the backup is complete but the data directory had lost originals before. Raises CommandFailed."""
+    """False if the backup is complete but the data directory had lost originals before. Raises
+    CommandFailed, CallFailed."""
     if not settings.data_dir.exists():
         raise CommandFailed(f"{settings.data_dir} does not exist, so there is nothing to back up")
     async with open_client(settings) as client:
-        body = {"directory": str(folder.absolute())}
-        made = await client.call("POST", "/admin/backups", json=body, timeout=None)
+        made = await client.admin.back_up(str(folder.absolute()))
     typer.echo(_told(made))
-    missing = made["missing_blobs"]
+    missing = made.missing_blobs
     if missing:
         typer.secho(
             f"{len(missing)} originals or texts are missing or damaged in the data directory, and not in the backup. They "
@@ -48,8 +48,8 @@ async def run_restore(settings: Settings, folder: Path) -> bool:
     return await run_doctor(settings.model_copy(update={"qdrant_url": None}), repair=False)
 
 
-def _told(made: dict[str, Any]) -> str:
+def _told(made: BackupReply) -> str:
     return (
-        f"{made['documents']} documents are backed up in {made['directory']}: {made['blobs']} originals and texts, of "
-        f"which {made['blobs_added']} are new there; {made['metadata']['total_ms'] / 1000:.1f} s."
+        f"{made.documents} documents are backed up in {made.directory}: {made.blobs} originals and texts, of "
+        f"which {made.blobs_added} are new there; {made.metadata['total_ms'] / 1000:.1f} s."
     )

@@ -125,8 +125,9 @@ def ask(
     """Answer a question from the documents, with citations. The answer is printed while it is written."""
     from ragstone.cli.ask import run_ask
 
-    body = _given(query=question, collection=collection, top_k=top_k, provider=provider, model=model)
-    _run(run_ask(_settings(data_dir=data_dir), body, as_json=as_json, show_sources=show_sources))
+    options = _given(collection=collection, top_k=top_k, provider=provider, model=model)
+    settings = _settings(data_dir=data_dir)
+    _run(run_ask(settings, question, options, as_json=as_json, show_sources=show_sources))
 
 
 @app.command()
@@ -141,8 +142,8 @@ def search(
     """Find passages."""
     from ragstone.cli.ask import run_search
 
-    body = _given(query=query, collection=collection, top_k=top_k)
-    _run(run_search(_settings(data_dir=data_dir), body, as_json=as_json))
+    options = _given(collection=collection, top_k=top_k)
+    _run(run_search(_settings(data_dir=data_dir), query, options, as_json=as_json))
 
 
 @app.command(name="eval")
@@ -304,10 +305,17 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Defects are logged to standard error; what is expected to fail, the commands say themselves."""
+    """Defects are logged to standard error; what is expected to fail, the commands say themselves. Raises
+    CommandFailed, also for what a server says or does not say."""
     import logging
 
     import uvloop
 
+    from ragstone.cli.failure import CommandFailed
+    from ragstone.client import CallFailed
+
     logging.basicConfig(level=logging.ERROR)
-    return uvloop.run(work)
+    try:
+        return uvloop.run(work)
+    except CallFailed as error:
+        raise CommandFailed(str(error)) from error

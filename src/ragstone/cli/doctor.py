@@ -6,8 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from ragstone.cli.client import ApiClient, open_client
+from ragstone.cli.client import open_client
 from ragstone.cli.render import table_of
+from ragstone.client import AsyncRagstone
 from ragstone.config.settings import Settings
 from ragstone.storage.data_directory import owner_of
 
@@ -34,8 +35,8 @@ async def run_doctor(settings: Settings, *, repair: bool) -> bool:
         )
         return False
     async with open_client(settings) as client:
-        found = await (_repair(client) if repair else client.call("GET", "/admin/consistency"))
-        health = await client.call("GET", "/health")
+        found = await (_repair(client) if repair else _consistency(client))
+        health = (await client.health()).model_dump(mode="json")
     console.print(table_of(f"{owner or settings.data_dir}: {health['status']}", _rows(health, found)))
     for missing in found["missing_originals"][:NAMED]:
         document_id, _, version = missing.rpartition(":")
@@ -43,11 +44,15 @@ async def run_doctor(settings: Settings, *, repair: bool) -> bool:
     return bool(health["status"] == "healthy" and found["is_consistent"])
 
 
-async def _repair(client: ApiClient) -> dict[str, Any]:
-    await client.call("POST", "/admin/consistency")
+async def _consistency(client: AsyncRagstone) -> dict[str, Any]:
+    return (await client.admin.consistency()).model_dump(mode="json")
+
+
+async def _repair(client: AsyncRagstone) -> dict[str, Any]:
+    await client.admin.repair()
     deadline = time.monotonic() + REPAIR_WAIT_S
     while True:
-        found = await client.call("GET", "/admin/consistency")
+        found = await _consistency(client)
         mending = {*found["incomplete_versions"], *found["missing_texts"]}.difference(
             found["missing_originals"]
         )

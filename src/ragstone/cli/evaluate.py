@@ -11,12 +11,13 @@ from rich.console import Console
 
 from ragstone import __version__
 from ragstone.auth.local_key import find_local_key
-from ragstone.cli.client import ApiClient, client_of, open_client
+from ragstone.cli.client import client_of, open_client
 from ragstone.cli.evaluation_options import Change
 from ragstone.cli.evaluation_server import EvaluatedServer
 from ragstone.cli.failure import CommandFailed, WrongUsage
 from ragstone.cli.progress import Count, shown_count
 from ragstone.cli.render_evaluation import print_report
+from ragstone.client import AsyncRagstone
 from ragstone.config.settings import Settings
 from ragstone.evaluation.comparison import compare
 from ragstone.evaluation.judging import Row
@@ -147,7 +148,7 @@ async def _sides(
 
 
 async def _side(
-    client: ApiClient,
+    client: AsyncRagstone,
     server: str,
     wanted: Evaluation,
     parameters: Mapping[str, Any],
@@ -165,7 +166,7 @@ async def _side(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, url: str | None, key_file: Path | None) -> AsyncIterator[ApiClient]:
+async def _opened(settings: Settings, url: str | None, key_file: Path | None) -> AsyncIterator[AsyncRagstone]:
     """The key of the data directory goes to no server but its own."""
     if url is None:
         async with open_client(settings) as client:

@@ -1,4 +1,4 @@
-"""How a command says that it failed."""
+"""How a command says that it failed. What a server answers fails as the client's CallFailed."""
 
 
 class CommandFailed(Exception):
@@ -15,18 +15,3 @@ class WrongUsage(CommandFailed):
     """What the command was given cannot be used; it exits 2, as for an unknown option, before it does anything."""
 
     exit_status = 2
-
-
-class ServerSilent(CommandFailed):
-    """Nothing came back, or nothing that could be a reply of the API."""
-
-
-class Refused(CommandFailed):
-    """The API's own error. `retry_after_s` where it said when to try again."""
-
-    def __init__(self, code: str, problem: str, *, status: int, retry_after_s: float | None = None):
-        super().__init__(f"{code}: {problem}")
-        self.code = code
-        self.problem = problem
-        self.status = status
-        self.retry_after_s = retry_after_s

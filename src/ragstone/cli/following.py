@@ -4,10 +4,9 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
 from urllib.parse import quote
 
-from ragstone.cli.patience import PatientClient
+from ragstone.client import AsyncRagstone, DocumentReply
 
 TICK_S = 0.25
 AT_A_TIME = 50  # the oldest, which the server works on first
@@ -15,22 +14,20 @@ LONGEST_LIST = 200  # documents that one reply may hold
 LONGEST_QUERY = 8_000  # characters of a URL that everything on the way takes
 WORKING = ("queued", "processing")
 
-Document = dict[str, Any]
-
 
 class Follower:
     """Tells when documents are settled. Its requests run as a task of `tasks` while somebody waits."""
 
-    def __init__(self, api: PatientClient, collection: str, tasks: asyncio.TaskGroup):
-        self._api = api
+    def __init__(self, client: AsyncRagstone, collection: str, tasks: asyncio.TaskGroup):
+        self._client = client
         self._collection = collection
         self._tasks = tasks
-        self._waiting: dict[str, asyncio.Future[Document | None]] = {}
+        self._waiting: dict[str, asyncio.Future[DocumentReply | None]] = {}
         self._asking: asyncio.Task[None] | None = None
 
-    async def settled(self, document_id: str) -> Document | None:
+    async def settled(self, document_id: str) -> DocumentReply | None:
         """The document once nothing of it is in work; None if it was deleted."""
-        waiter: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[DocumentReply | None] = asyncio.get_running_loop().create_future()
         self._waiting[document_id] = waiter
         if self._asking is None or self._asking.done():
             self._asking = self._tasks.create_task(self._ask_until_settled())
@@ -45,7 +42,7 @@ class Follower:
     async def _ask(self) -> bool:
         """Ask for the oldest; whether all of them are settled."""
         asked = list(islice(self._waiting, AT_A_TIME))
-        found = {item["id"]: item for item in await listed(self._api, self._collection, "document_id", asked)}
+        found = {item.id: item for item in await listed(self._client, self._collection, "document_id", asked)}
         settled = [name for name in asked if name not in found or is_settled(found[name])]
         for name in settled:
             self._waiting.pop(name).set_result(found.get(name))
@@ -55,20 +52,19 @@ class Follower:
         return len(settled) == len(asked)
 
 
-def is_settled(document: Document) -> bool:
+def is_settled(document: DocumentReply) -> bool:
     """Whether its newest version has come to its end."""
-    newest = document["pending"] or document
-    return newest["status"] not in WORKING
+    newest = document.pending or document
+    return newest.status not in WORKING
 
 
 async def listed(
-    api: PatientClient, collection: str, field: str, values: Sequence[str]
-) -> Sequence[Document]:
-    """Documents that have one of these values, at most LONGEST_LIST. Raises Refused, ServerSilent."""
-    where = json.dumps({"field": field, "in": values}, ensure_ascii=False)
-    params = {"collection": collection, "filter": where, "limit": len(values)}
-    items: Sequence[Document] = (await api.call("GET", "/documents", params=params))["items"]
-    return items
+    client: AsyncRagstone, collection: str, field: str, values: Sequence[str]
+) -> Sequence[DocumentReply]:
+    """Documents that have one of these values, at most LONGEST_LIST. Raises CallFailed."""
+    where = {"field": field, "in": values}
+    found = client.documents.list(collection=collection, filter=where, page_size=len(values))
+    return (await found.page()).items
 
 
 def batches(values: Iterable[str]) -> Iterable[list[str]]:

@@ -5,19 +5,18 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
 
 from ragstone.cli.client import open_client
-from ragstone.cli.failure import CommandFailed, Refused
-from ragstone.cli.following import Document, Follower, batches, is_settled, listed
+from ragstone.cli.following import Follower, batches, is_settled, listed
 from ragstone.cli.local_files import FileChanged, Findings, LocalFile, SteadyFile, find_files, has_content
-from ragstone.cli.patience import PatientClient
+from ragstone.cli.patience import Patience
 from ragstone.cli.progress import shown_progress
 from ragstone.cli.render import print_tally
 from ragstone.cli.tally import FileFailure, Kind, Tally
+from ragstone.client import ApiError, AsyncRagstone, CallFailed, DocumentReply, UploadReply
 from ragstone.config.settings import Settings
 
 READ_AT_ONCE = (
@@ -33,20 +32,20 @@ INTERRUPTED = "interrupted"
 async def run_ingest(
     settings: Settings, paths: Sequence[Path], collection: str, *, as_json: bool = False
 ) -> Tally:
-    """Ingest and report. Raises CommandFailed where no file can be; what was done is reported all the same."""
+    """Ingest and report. Raises CallFailed where no file can be; what was done is reported all the same."""
     found = await asyncio.to_thread(find_files, paths, but_not=settings.data_dir)
     tally = tally_of(found)
     console = Console(stderr=as_json)
     try:
         async with open_client(settings) as client:
-            api = PatientClient(client, say=tally.wait_for)
+            patient = client.with_options(retries=Patience(say=tally.wait_for))
             async with shown_progress(console, tally):
-                await ingest_files(api, found.files, collection, tally)
+                await ingest_files(patient, found.files, collection, tally)
     except asyncio.CancelledError:
         tally.stopped = INTERRUPTED
         raise
-    except CommandFailed as error:
-        tally.stopped = error.message
+    except CallFailed as error:
+        tally.stopped = str(error)
         raise
     finally:
         _report(console, tally, as_json=as_json)
@@ -59,45 +58,47 @@ def tally_of(found: Findings) -> Tally:
     return Tally(len(found.files) + len(failures), failures=failures, left_out=found.left_out)
 
 
-async def ingest_files(api: PatientClient, files: Sequence[LocalFile], collection: str, tally: Tally) -> None:
-    """Bring every file to an outcome in the tally. Raises CommandFailed."""
+async def ingest_files(
+    client: AsyncRagstone, files: Sequence[LocalFile], collection: str, tally: Tally
+) -> None:
+    """Bring every file to an outcome in the tally. Raises CallFailed."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            ingest = Ingest(api, collection, tally, tasks)
+            ingest = Ingest(client, collection, tally, tasks)
             await ingest.start(files)
-    except* CommandFailed as group:
+    except* CallFailed as group:
         raise _first(group) from group
 
 
 class Ingest:
     """Each file is a task of `tasks`, a bounded number of them at a time."""
 
-    def __init__(self, api: PatientClient, collection: str, tally: Tally, tasks: asyncio.TaskGroup):
-        self._api = api
+    def __init__(self, client: AsyncRagstone, collection: str, tally: Tally, tasks: asyncio.TaskGroup):
+        self._client = client
         self._collection = collection
         self._tally = tally
         self._tasks = tasks
-        self._follower = Follower(api, collection, tasks)
+        self._follower = Follower(client, collection, tasks)
         self._room = asyncio.Semaphore(AHEAD)
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def start(self, files: Sequence[LocalFile]) -> None:
-        """Start all of them, asking batch by batch what the server knows. Raises Refused, ServerSilent."""
+        """Start all of them, asking batch by batch what the server knows. Raises CallFailed."""
         by_source = {file.source: file for file in files}
         for sources in batches(by_source):
             known = {
-                item["source"]: item for item in await listed(self._api, self._collection, "source", sources)
+                item.source: item for item in await listed(self._client, self._collection, "source", sources)
             }
             for source in sources:
                 await self._room.acquire()
                 task = self._tasks.create_task(self._ingest(by_source[source], known.get(source)))
                 task.add_done_callback(lambda _: self._room.release())
 
-    async def _ingest(self, file: LocalFile, known: Document | None) -> None:
+    async def _ingest(self, file: LocalFile, known: DocumentReply | None) -> None:
         try:
             outcome = await self._outcome(file, known)
-        except Refused as error:
-            outcome = FileFailure(file.source, error.code, error.problem)
+        except ApiError as error:
+            outcome = FileFailure(file.source, error.code, error.message)
         except FileChanged:
             outcome = FileFailure(file.source, "file_changed", "the file was written to while it was sent")
         except OSError as error:
@@ -107,28 +108,28 @@ class Ingest:
         else:
             self._tally.failures.append(outcome)
 
-    async def _outcome(self, file: LocalFile, known: Document | None) -> Kind | FileFailure:
+    async def _outcome(self, file: LocalFile, known: DocumentReply | None) -> Kind | FileFailure:
         """What is in work from before is followed first; then only what differs is sent."""
-        kind = Kind.CHANGED if known is not None and known["status"] == "ready" else Kind.NEW
+        kind = Kind.CHANGED if known is not None and known.status == "ready" else Kind.NEW
         was_in_work = known is not None and not is_settled(known)
         if known is not None and was_in_work:
-            known = await self._follower.settled(known["id"])
+            known = await self._follower.settled(known.id)
         if known is not None and await self._is_same(file, known):
-            if known["status"] == "ready":
+            if known.status == "ready":
                 return kind if was_in_work else Kind.UNCHANGED
             if was_in_work:
                 return _outcome_of(file, known, kind)
         reply = await self._send(file)
-        if reply["job"] is None and is_settled(reply["document"]):
+        if reply.job is None and is_settled(reply.document):
             return Kind.UNCHANGED
-        return _outcome_of(file, await self._follower.settled(reply["document"]["id"]), kind)
+        return _outcome_of(file, await self._follower.settled(reply.document.id), kind)
 
-    async def _is_same(self, file: LocalFile, known: Document) -> bool:
+    async def _is_same(self, file: LocalFile, known: DocumentReply) -> bool:
         async with self._reading:
-            return await has_content(file, size_bytes=known["bytes"], sha256=known["sha256"])
+            return await has_content(file, size_bytes=known.bytes, sha256=known.sha256)
 
-    async def _send(self, file: LocalFile) -> dict[str, Any]:
-        """The reply to the upload. Raises Refused, ServerSilent, FileChanged, OSError."""
+    async def _send(self, file: LocalFile) -> UploadReply:
+        """The reply to the upload. Raises CallFailed, FileChanged, OSError."""
         async with self._reading:
             for _ in range(ATTEMPTS - 1):
                 try:
@@ -137,27 +138,24 @@ class Ingest:
                     continue
             return await self._send_once(file)
 
-    async def _send_once(self, file: LocalFile) -> dict[str, Any]:
+    async def _send_once(self, file: LocalFile) -> UploadReply:
         name = Path(file.source).name
         with await asyncio.to_thread(SteadyFile, file.path, on_read=self._tally.count_sent) as content:
-            return await self._api.call(
-                "POST",
-                "/documents",
-                files={"file": (name, content)},
-                data={"collection": self._collection, "source": file.source},
+            return await self._client.upload(
+                content, filename=name, collection=self._collection, source=file.source
             )
 
 
-def _outcome_of(file: LocalFile, document: Document | None, kind: Kind) -> Kind | FileFailure:
+def _outcome_of(file: LocalFile, document: DocumentReply | None, kind: Kind) -> Kind | FileFailure:
     """Of a settled document."""
     if document is None:
         return FileFailure(
             file.source, "document_not_found", "the document was deleted before it was searchable"
         )
-    error = (document["pending"] or document)["error"]
+    error = (document.pending or document).error
     if error is None:
         return kind
-    return FileFailure(file.source, error["code"], error["message"], error["page"])
+    return FileFailure(file.source, error.code, error.message, error.page)
 
 
 def _problem(error: OSError) -> tuple[str, str]:
@@ -166,7 +164,7 @@ def _problem(error: OSError) -> tuple[str, str]:
     return code, error.strerror or str(error)
 
 
-def _first(group: BaseExceptionGroup[CommandFailed]) -> CommandFailed:
+def _first(group: BaseExceptionGroup[CallFailed]) -> CallFailed:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ragstone.config.api_keys import ConfiguredKey, parse_keys
+from ragstone.core.answers import MAX_ANSWER_TOKENS
 from ragstone.core.errors import InvalidSetting
 from ragstone.core.hosts import is_loopback
 
@@ -20,7 +21,6 @@ PREFIX = "RAGSTONE_"
 ENV_FILE = ".env"
 OPENAI = "https://api.openai.com/v1"
 MIB = 1024 * 1024
-MAX_ANSWER_TOKENS = 32_768
 
 
 class Settings(BaseSettings):

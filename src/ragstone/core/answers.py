@@ -20,6 +20,8 @@ from ragstone.core.models import (
     Usage,
 )
 
+MAX_ANSWER_TOKENS = 32_768  # that may be asked for, or configured
+
 
 @dataclass(slots=True)
 class Answer:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
-from ragstone.config.settings import MAX_ANSWER_TOKENS
+from ragstone.core.answers import MAX_ANSWER_TOKENS
 
 MAX_QUESTION = 8_000  # characters; the encoder reads the first 256 tokens, BM25 the first 256 distinct words
 MAX_TURNS = 20

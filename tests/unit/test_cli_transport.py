@@ -1,7 +1,6 @@
-"""How the command line reads replies: any stream that the specification allows, and those that break off."""
+"""The application in this process as a transport: pieces come as they are made, and who leaves stops the work."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,68 +8,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from ragstone.cli.client import ApiClient
-from ragstone.cli.failure import CommandFailed
 from ragstone.cli.transport import StreamingASGITransport
-from tests.canned import CannedServer
-
-STREAM = ("content-type: text/event-stream",)
-DONE = b"event: done\ndata: {}\n\n"
-Events = list[tuple[str, dict[str, Any]]]
-
-
-async def streamed(*parts: bytes) -> Events:
-    """The events of a reply that comes in these parts."""
-    async with (
-        CannedServer(*parts, headers=STREAM) as server,
-        httpx2.AsyncClient(base_url=server.base_url, trust_env=False) as http,
-    ):
-        return [event async for event in ApiClient(http).stream("/query", {"query": "?"})]
-
-
-class TestStream:
-    @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
-    async def test_lines_end_as_they_may(self, end: bytes) -> None:
-        reply = b'event: token\ndata: {"text": "a"}\n\nevent: done\ndata: {}\n\n'.replace(b"\n", end)
-
-        assert await streamed(reply) == [("token", {"text": "a"}), ("done", {})]
-
-    async def test_parts_may_be_cut_anywhere(self) -> None:
-        text = "größer\u2028als\x85🙂"
-        reply = (
-            f'event: token\r\ndata: {json.dumps({"text": text}, ensure_ascii=False)}\r\n\r\n'.encode() + DONE
-        )
-
-        events = await streamed(*(reply[place : place + 1] for place in range(len(reply))))
-
-        assert events == [("token", {"text": text}), ("done", {})]
-
-    async def test_comments_and_unknown_fields_are_skipped_and_lines_of_data_joined(self) -> None:
-        reply = b': heartbeat\n\nid: 1\nhue: red\nevent: token\ndata: {"text":\ndata:"a"}\n\n: heartbeat\n\n'
-
-        assert await streamed(reply, DONE) == [("token", {"text": "a"}), ("done", {})]
-
-    async def test_an_event_larger_than_a_megabyte_is_read(self) -> None:
-        text = "a" * 2_000_000
-
-        events = await streamed(b'event: token\ndata: {"text": "%s"}\n\n' % text.encode(), DONE)
-
-        assert events[0] == ("token", {"text": text})
-
-    @pytest.mark.parametrize(
-        "cut", [b'event: token\ndata: {"text": "a"}\n\n', b"event: meta\ndata: {}\n\nevent: do"]
-    )
-    async def test_one_that_ends_without_its_last_event_broke_off(self, cut: bytes) -> None:
-        with pytest.raises(CommandFailed, match="broke off before the answer was complete"):
-            await streamed(cut)
-
-    async def test_an_error_event_is_told(self) -> None:
-        with pytest.raises(CommandFailed, match=r"^internal_error: a defect$"):
-            await streamed(b'event: error\ndata: {"code": "internal_error", "message": "a defect"}\n\n')
-
-    async def test_an_empty_one_is_no_answer(self) -> None:
-        with pytest.raises(CommandFailed, match=r"does not answer$"):
-            await streamed()
 
 
 class TestInProcess:
