@@ -70,8 +70,14 @@ def methods(client: object) -> dict[str, inspect.Signature]:
 
 class TestRoutes:
     def test_there_is_a_call_for_every_route(self) -> None:
+        """OpenAI's dialect has a client of its own."""
         paths = create_app(Settings()).openapi()["paths"]
-        routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+        routes = {
+            (method.upper(), path)
+            for path, methods in paths.items()
+            for method in methods
+            if not path.startswith("/v1/")
+        }
 
         called = {(call.method, call.path) for call in calls()}
 

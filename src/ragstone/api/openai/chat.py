@@ -20,8 +20,7 @@ from ragstone.api.routes.query import ask_of
 from ragstone.api.schemas.base import ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import AnswerReply, UsageModel
 from ragstone.api.sse import one_line, stream_answer
-from ragstone.config.settings import MAX_ANSWER_TOKENS
-from ragstone.core.answers import Answer, apply
+from ragstone.core.answers import MAX_ANSWER_TOKENS, Answer, apply
 from ragstone.core.models import AnswerEvent, Cited, Done, Failed, Meta, Token
 from ragstone.middleware.errors import openai_error_body
 

@@ -30,8 +30,7 @@ from ragstone.api.routes.query import ask_of
 from ragstone.api.schemas.base import CollectionName, RequestModel, Text
 from ragstone.api.sse import stream_answer
 from ragstone.bootstrap import Container
-from ragstone.config.settings import MAX_ANSWER_TOKENS
-from ragstone.core.answers import Answer, apply, fold
+from ragstone.core.answers import MAX_ANSWER_TOKENS, Answer, apply, fold
 from ragstone.core.errors import RecordNotFound, UnsupportedParameter
 from ragstone.core.models import AnswerEvent, DocumentName, Done, RecordKind, Scope, Sources
 from ragstone.services.files import FileService
