@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -27,6 +27,8 @@ from ragstone.core.timing import Stopwatch
 from ragstone.middleware.errors import error_body
 from ragstone.pipelines.answering import timings_of
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15
@@ -45,9 +47,16 @@ _MODELS: dict[type[Any], tuple[bytes, type[Any]]] = {
 async def stream_answer(request: Request, events: AsyncGenerator[AnswerEvent, None]) -> Response:
     """Headers wait for the first token or the first failure, which is raised; later failures are events."""
     begun = await while_connected(request, _until_first_token(events))
-    drain = _Drain(request.state.request_id, request.state.stopwatch)
+    drain = Drain()
+    return stream_drained(
+        _frames(begun, events, drain, request.state.request_id, request.state.stopwatch), drain
+    )
+
+
+def stream_drained(frames: AsyncIterator[bytes], drain: "Drain") -> Response:
+    """Events that a stopping server lets go on for a while; `frames` ends once `drain` says that it is over."""
     return _EventStream(
-        _frames(begun, events, drain),
+        frames,
         ping=HEARTBEAT_S,
         send_timeout=SEND_WITHIN_S,
         ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
@@ -81,10 +90,15 @@ def encode_event(event: AnswerEvent, number: int) -> bytes:
 
 
 def encode_frame(number: int, name: bytes, content: bytes) -> bytes:
-    """One frame: `id`, `event`, and `data` on one line of JSON, whatever a reader takes for the end of a line."""
+    """One frame: `id`, `event`, and `data`."""
+    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, one_line(content))
+
+
+def one_line(content: bytes) -> bytes:
+    """JSON without what a reader may take for the end of a line."""
     for character, escaped in _LINE_ENDS:
         content = content.replace(character, escaped)
-    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, content)
+    return content
 
 
 def _name_and_content(event: AnswerEvent) -> tuple[bytes, bytes]:
@@ -120,15 +134,13 @@ async def _until_first_token(events: AsyncGenerator[AnswerEvent, None]) -> list[
     return begun
 
 
-class _Drain:
+class Drain:
     """Lets a stream go on for DRAIN_S once the server stops; an event that is still awaited then is given up."""
 
-    def __init__(self, request_id: str, stopwatch: Stopwatch):
+    def __init__(self) -> None:
         self.has_begun = anyio.Event()
-        self._stopwatch = stopwatch
         self._is_over = False
         self._waiting = anyio.CancelScope()
-        self._request_id = request_id
 
     async def end_in_time(self) -> None:
         """Runs beside the stream."""
@@ -137,25 +149,38 @@ class _Drain:
         self._is_over = True
         self._waiting.cancel()
 
-    async def next_events(self, events: AsyncGenerator[AnswerEvent, None]) -> Sequence[AnswerEvent]:
-        """The next event, or those that say that there is no time for it."""
+    async def next_of(self, events: AsyncIterator[T]) -> T | None:
+        """The next event; None where there is no time for it."""
         if not self._is_over:
             with anyio.CancelScope() as self._waiting:
-                return [await anext(events)]
-        log.warning("answer broke off", extra={"code": Unavailable.code})
-        self._stopwatch.outcome = Unavailable.code
-        failure = Unavailable("the server is stopping; ask again in a moment")
-        timings = timings_of(self._stopwatch, self._request_id, Usage())  # the model counts at its end only
-        return [timings, Failed(failure, self._request_id)]
+                return await anext(events)
+        return None
+
+
+def stopped() -> Unavailable:
+    """What is said where a stopping server gives an answer up."""
+    return Unavailable("the server is stopping; ask again in a moment")
 
 
 async def _frames(
-    begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain
+    begun: list[AnswerEvent],
+    events: AsyncGenerator[AnswerEvent, None],
+    drain: Drain,
+    request_id: str,
+    stopwatch: Stopwatch,
 ) -> AsyncIterator[bytes]:
     async with aclosing(events):
         yield b"".join(encode_event(event, number) for number, event in enumerate(begun, start=1))
         number, event = len(begun), begun[-1]
         while not isinstance(event, Done | Failed):
-            for event in await drain.next_events(events):
+            following = await drain.next_of(events)
+            for event in _farewell(request_id, stopwatch) if following is None else (following,):
                 number += 1
                 yield encode_event(event, number)
+
+
+def _farewell(request_id: str, stopwatch: Stopwatch) -> Sequence[AnswerEvent]:
+    log.warning("answer broke off", extra={"code": Unavailable.code})
+    stopwatch.outcome = Unavailable.code
+    timings = timings_of(stopwatch, request_id, Usage())  # the model counts at its end only
+    return [timings, Failed(stopped(), request_id)]

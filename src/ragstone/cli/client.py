@@ -3,12 +3,13 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from ragstone.auth.local_key import find_local_key
-from ragstone.cli.failure import CommandFailed, Refused, ServerSilent
+from ragstone.cli.failure import CommandFailed, Refused, ServerSilent, WrongUsage
 from ragstone.config.settings import Settings
 from ragstone.core.errors import DataDirectoryInUse
 from ragstone.storage.data_directory import owner_of
@@ -61,29 +62,39 @@ class ApiClient:
 async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
     """Talk to the server that owns the data directory, or open the directory here. Raises DataDirectoryInUse where
     its owner is not a server."""
+    async with open_http(settings) as http:
+        yield ApiClient(http)
+
+
+@asynccontextmanager
+async def open_http(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """The same for those who speak HTTP themselves."""
     owner = owner_of(settings.data_dir)
     if owner is None:
-        async with _in_process(settings) as client:
-            yield client
+        async with _in_process(settings) as http:
+            yield http
     elif owner.url is None:
         raise DataDirectoryInUse(f"the data directory {settings.data_dir} is in use by {owner}")
     else:
-        async with client_of(owner.url, find_local_key(settings.data_dir), settings) as client:
-            yield client
+        async with http_of(owner.url, find_local_key(settings.data_dir), settings) as http:
+            yield http
 
 
 @asynccontextmanager
 async def client_of(url: str, key: str | None, settings: Settings) -> AsyncIterator[ApiClient]:
     """Talk to the server at this address."""
-    timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
-    async with httpx2.AsyncClient(
-        base_url=url, timeout=timeout_s, trust_env=False, headers=_key_headers(key)
-    ) as http:
+    async with http_of(url, key, settings) as http:
         yield ApiClient(http)
 
 
+def http_of(url: str, key: str | None, settings: Settings) -> httpx2.AsyncClient:
+    """The same for those who speak HTTP themselves."""
+    timeout_s = max(LEAST_TIMEOUT_S, settings.request_timeout.total_seconds() + 10)
+    return httpx2.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False, headers=_key_headers(key))
+
+
 @asynccontextmanager
-async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
+async def _in_process(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     from ragstone.api.main import create_app
     from ragstone.bootstrap import build_container
     from ragstone.cli.transport import StreamingASGITransport
@@ -95,7 +106,19 @@ async def _in_process(settings: Settings) -> AsyncIterator[ApiClient]:
             base_url="http://127.0.0.1",
             headers=_key_headers(find_local_key(settings.data_dir)),
         ) as http:
-            yield ApiClient(http)
+            yield http
+
+
+def key_for(settings: Settings, url: str, key_file: Path | None) -> str | None:
+    """For the server at this address: the key in the file, else that of the data directory, which goes to no server
+    but its own. Raises WrongUsage."""
+    if key_file is None:
+        owner = owner_of(settings.data_dir)
+        return find_local_key(settings.data_dir) if owner is not None and owner.url == url else None
+    try:
+        return key_file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"no API key can be read from {key_file}") from error
 
 
 def _key_headers(key: str | None) -> dict[str, str]:

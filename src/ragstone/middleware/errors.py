@@ -27,13 +27,16 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
     }
 
 
+def error_json(error: RagstoneError, request_id: str | None) -> bytes:
+    """The same as it is sent."""
+    return json.dumps(error_body(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def error_response(error: RagstoneError, scope: Scope) -> Response:
     """Status, body and headers of a request's failure; its code is noted for the access line."""
     state = scope.setdefault("state", {})
     state["code"] = error.code
-    body = json.dumps(error_body(error, state.get("request_id")), ensure_ascii=False).encode(
-        "utf-8", "replace"
-    )
+    body = error_json(error, state.get("request_id"))
     return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 
 
