@@ -29,7 +29,7 @@ class Progress:
     async def answer(self, answer: Answer, event: AnswerEvent) -> None:
         """After this event of an answer, which `answer` holds already."""
         if isinstance(event, Sources):
-            await self.step(f"answering from {len(event.sources)} passages")
+            await self.step(f"answering; passages found: {len(event.sources)}")
         elif isinstance(event, Token):
             await self._grow(len(answer.answer), f"{len(answer.answer)} characters")
 
