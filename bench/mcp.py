@@ -14,15 +14,16 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from mcp import Client
+from mcp.types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
+from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
 from bench.api import TextDocument, api_of
 from bench.corpus import make_documents
 from bench.load import Connection, UnexpectedStatus, connected, run_on_uvloop
 from bench.metrics import percentile
 from bench.report import Report, Table, verdict
 from bench.server import ready_ragstone
-from mcp import Client
-from mcp.types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
-from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 DOCUMENTS, WARM_UP, TARGET = 60, 30, 1.1
 TOOLS = {"/search": "search", "/query": "ask"}

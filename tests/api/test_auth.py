@@ -183,7 +183,8 @@ class TestSites:
         reply = await ask(guarded, "GET", "/documents", self.PAGE)
 
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, self.PAGE[1])
-        assert reply.headers["access-control-expose-headers"] == "X-Request-ID, Server-Timing, Retry-After"
+        exposed = reply.headers["access-control-expose-headers"]
+        assert exposed == "X-Request-ID, Server-Timing, Retry-After, Mcp-Session-Id"
 
 
 class TestPrincipal:

@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-
 from mcp import Client, MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, Resource, TextResourceContents
 from mcp.types.version import LATEST_HANDSHAKE_VERSION
+
 from ragstone.api import sse
 from ragstone.api.mcp import resources, transport
 from ragstone.config.settings import load_settings

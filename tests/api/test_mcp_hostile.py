@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx2
 import pytest
-
 from mcp.types import HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
 from ragstone.api.main import QUESTION_BYTES
 from tests.apiclient import Api, Json
 from tests.mcpclient import BOTH, ERAS, call, headers_of, message, post
@@ -159,6 +159,27 @@ class TestHeaders:
         response = await send(api, json.dumps(body), **headers)
 
         assert (response.status_code, response.json()["error"]["code"]) == (400, HEADER_MISMATCH)
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            ({"host": "evil.example"}, "forbidden_host"),
+            ({"origin": "https://evil.example"}, "forbidden_origin"),
+        ],
+    )
+    async def test_pages_of_other_sites_are_403(self, api: Api, header: dict[str, str], code: str) -> None:
+        refused = await api.refused("POST", "/mcp", 403, json=message("tools/list"), headers=header)
+
+        assert refused["code"] == code
+
+    async def test_an_allowed_host_and_origin_are_not_refused_by_the_sdk(self, api: Api) -> None:
+        body = message("tools/list")
+        headers = {**headers_of(body), "host": "rag.example", "origin": "https://app.example"}
+
+        response = await send(api, json.dumps(body), **headers)
+
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == "https://app.example"
 
     async def test_an_unknown_version_is_400(self, api: Api) -> None:
         body = message("ping")

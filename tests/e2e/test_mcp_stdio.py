@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
 from ragstone.config.settings import load_settings
 from ragstone.testing.embedders import HashingEmbedder
 from tests.apiclient import Json

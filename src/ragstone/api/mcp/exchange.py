@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import anyio
 from fastapi import Request
-
 from mcp.server.connection import Connection
 from mcp.server.lowlevel import Server
 from mcp.server.runner import modern_error_data, serve_one
@@ -22,6 +21,7 @@ from mcp.shared.jsonrpc_dispatcher import progress_token_from_params
 from mcp.shared.message import MessageMetadata, ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp.types import ErrorData, JSONRPCRequest
+
 from ragstone.api.mcp.in_flight import InFlight
 from ragstone.api.mcp.messages import Json, error_message, result_message
 

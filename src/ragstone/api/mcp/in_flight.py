@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fastapi import Request
-
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.types import RequestId
 

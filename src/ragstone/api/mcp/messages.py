@@ -5,8 +5,6 @@ import json
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
-
 from mcp.types import (
     INVALID_REQUEST,
     PARSE_ERROR,
@@ -15,6 +13,8 @@ from mcp.types import (
     JSONRPCRequest,
     RequestId,
 )
+from pydantic import ValidationError
+
 from ragstone.api.bodies import parse_json
 from ragstone.core.errors import InvalidRequest, MalformedBody
 

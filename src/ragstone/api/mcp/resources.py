@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mcp import MCPError, types
+
 from ragstone.api.mcp.addresses import TEMPLATE, VERSION_TEMPLATE, address_of, parse_address
 from ragstone.bootstrap import Container
 from ragstone.core.errors import InvalidCursor, NotFound

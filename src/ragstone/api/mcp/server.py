@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from starlette.requests import Request
-
 from mcp import MCPError, types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from starlette.requests import Request
+
 from ragstone import __version__
 from ragstone.api.deps import get_container, get_request_id, get_stopwatch, get_tenant
 from ragstone.api.mcp.arguments import checked

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp import types
+
 from ragstone.api.mcp import wording
 from ragstone.api.mcp.arguments import AddArguments, DocumentArguments, ListArguments
 from ragstone.api.mcp.progress import Progress

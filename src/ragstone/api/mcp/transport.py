@@ -7,8 +7,6 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import Request, Response
-from starlette.datastructures import Headers
-
 from mcp.server.connection import Connection
 from mcp.server.lowlevel import Server
 from mcp.shared.inbound import (
@@ -32,6 +30,8 @@ from mcp.types import (
     JSONRPCRequest,
 )
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers
+
 from ragstone.api.disconnect import while_connected
 from ragstone.api.mcp.exchange import Exchange, is_response
 from ragstone.api.mcp.in_flight import SESSION_HEADER, InFlight
@@ -44,7 +44,7 @@ from ragstone.api.mcp.messages import (
     read_message,
 )
 from ragstone.api.sse import Drain, one_line, stopped, stream_drained
-from ragstone.core.errors import Unavailable
+from ragstone.core.errors import InternalError, InvalidRequest, Unavailable
 from ragstone.middleware.errors import error_body
 
 log = logging.getLogger(__name__)
@@ -158,8 +158,11 @@ def _reply(request: Request, message: JSONRPCRequest, response: Json) -> Respons
     is_handshake = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, "") in ("", *HANDSHAKE_PROTOCOL_VERSIONS)
     headers = {SESSION_HEADER: uuid.uuid4().hex} if message.method == "initialize" else None
     error = response.get("error")
-    status = 200 if error is None or is_handshake else _status(error["code"], 200)
-    return _json(response, status, headers)
+    if error is None:
+        return _json(response, 200, headers)
+    if not hasattr(request.state, "code"):
+        request.state.code = (InternalError if error["code"] == INTERNAL_ERROR else InvalidRequest).code
+    return _json(response, 200 if is_handshake else _status(error["code"], 200))
 
 
 def _status(code: int, otherwise: int) -> int:

@@ -1,5 +1,6 @@
 """Replies as text, for clients and models that do not read structured content. What stands here stands there too."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def document_text(document: DocumentReply) -> str:
     if document.pending is not None:
         lines.append(f"Version {document.pending.version} is {document.pending.status}.")
     if document.metadata:
-        lines.append(f"Metadata: {document.metadata}")
+        lines.append(f"Metadata: {json.dumps(document.metadata, ensure_ascii=False)}")
     return neutralise("\n".join(lines))
 
 
