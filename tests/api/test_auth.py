@@ -1,4 +1,5 @@
-"""Every path with no key, a wrong key and a right one; made from the OpenAPI document, so that new routes are tried."""
+"""Every path with no key, a wrong key and a right one; made from the OpenAPI document, so that new routes are tried.
+Beside it `/mcp`, whose own protocol describes it."""
 
 import logging
 import uuid
@@ -9,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from ragstone.api.main import create_app
+from ragstone.api.mcp.route import PATH as MCP_PATH
 from ragstone.api.routes import page
 from ragstone.auth.keys import LOCAL, ApiKeys
 from ragstone.bootstrap import Container
@@ -41,6 +43,7 @@ def operations() -> Iterator[tuple[str, str]]:
             filled = filled.replace(f"{{{name}}}", str(uuid.uuid4()))
         for method in methods:
             yield method.upper(), filled
+    yield "POST", MCP_PATH
 
 
 OPERATIONS = list(operations())
@@ -182,7 +185,8 @@ class TestSites:
         reply = await ask(guarded, "GET", "/documents", self.PAGE)
 
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, self.PAGE[1])
-        assert reply.headers["access-control-expose-headers"] == "X-Request-ID, Server-Timing, Retry-After"
+        exposed = reply.headers["access-control-expose-headers"]
+        assert exposed == "X-Request-ID, Server-Timing, Retry-After, Mcp-Session-Id"
 
 
 class TestPrincipal:

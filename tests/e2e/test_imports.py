@@ -23,6 +23,7 @@ HEAVY = [
     "prometheus_client",
     "aisuite",
     "opentelemetry.sdk",
+    "mcp",
 ]
 
 HELP = """
@@ -66,7 +67,15 @@ def run_python(code: str, folder: Path, **environment: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["serve", "--help"], ["ask", "--help"], ["eval", "--help"], ["fake-llm", "--help"], []],
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["ask", "--help"],
+        ["mcp", "--help"],
+        ["eval", "--help"],
+        ["fake-llm", "--help"],
+        [],
+    ],
 )
 def test_help_loads_no_encoder_no_store_no_framework(tmp_path: Path, arguments: list[str]) -> None:
     shown = run_python(HELP.format(arguments=arguments), tmp_path)
@@ -91,10 +100,17 @@ def test_the_application_is_made_on_first_access_and_once(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_application_loads_no_sdk_for_traces_that_nobody_asked_for(tmp_path: Path) -> None:
-    code = "import sys, ragstone.api.main as m; m.app; print('opentelemetry.sdk' in sys.modules)"
+@pytest.mark.parametrize("sdk", ["opentelemetry.sdk", "mcp"])
+def test_the_application_loads_no_sdk_that_nobody_asked_for(tmp_path: Path, sdk: str) -> None:
+    code = f"import sys, ragstone.api.main as m; m.app; print({sdk!r} in sys.modules)"
 
     assert run_python(code, tmp_path).strip() == "False"
+
+
+def test_a_bridge_to_a_server_loads_no_sdk(tmp_path: Path) -> None:
+    code = "import sys, ragstone.cli.mcp; print({'mcp', 'fastapi', 'onnxruntime'} & set(sys.modules))"
+
+    assert run_python(code, tmp_path).strip() == "set()"
 
 
 def test_another_name_is_an_attribute_error(tmp_path: Path) -> None:

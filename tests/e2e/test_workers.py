@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ragstone.cli import commands
 from ragstone.client import AsyncRagstone
 from tests.apiclient import Api, Json
+from tests.mcpclient import ERAS, call
 from tests.workers import Workers, connected, engine_pids, has_both
 
 pytestmark = [
@@ -238,3 +239,29 @@ class TestOneServer:
 
         assert made["documents"] == (await assistant.get("/admin/consistency"))["documents"]
         assert made["missing_blobs"] == []
+
+
+class TestMcp:
+    """Whoever names what he calls is answered where he asks; a handshake's client, who may cancel it, by the leader."""
+
+    async def counted(self, api: Api) -> float:
+        series = 'ragstone_requests_total{method="POST",route="/mcp",status="200"'
+        lines = (await api.http.get("/metrics")).text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
+
+    @pytest.mark.parametrize(("era", "by"), [(ERAS[0], "assistant"), (ERAS[1], "leader")])
+    async def test_a_tool_that_reads_gives_the_same_from_both(
+        self, leader: Api, assistant: Api, era: str, by: str
+    ) -> None:
+        workers = {"leader": leader, "assistant": assistant}
+        collection = await leader.new_collection()
+        await leader.ready_text("All about penguins.", collection=collection)
+        before = {name: await self.counted(api) for name, api in workers.items()}
+
+        found = await call(assistant.http, "search", {"query": "penguins", "collection": collection}, era=era)
+
+        assert [hit["text"] for hit in found["structuredContent"]["results"]] == ["All about penguins."]
+        assert {name: await self.counted(api) - before[name] for name, api in workers.items()} == {
+            **dict.fromkeys(workers, 0),
+            by: 1,
+        }

@@ -102,6 +102,29 @@ def test_only_what_changes_nothing_is_answered_by_any_worker(method: str, path: 
     assert is_answered_anywhere({"method": method, "path": path}) is expected
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([(b"mcp-method", b"tools/call"), (b"mcp-name", b"ask")], True),
+        ([(b"mcp-method", b"tools/call"), (b"mcp-name", b"search")], True),
+        ([(b"mcp-method", b"tools/call"), (b"mcp-name", b"delete_document")], False),
+        ([(b"mcp-method", b"resources/read"), (b"mcp-name", b"ask")], False),
+        ([(b"mcp-name", b"ask")], False),
+        ([], False),
+    ],
+)
+def test_of_mcp_what_names_a_tool_that_reads_is_answered_by_any_worker(
+    headers: list[tuple[bytes, bytes]], expected: bool
+) -> None:
+    assert is_answered_anywhere({"method": "POST", "path": "/mcp", "headers": headers}) is expected
+
+
+def test_the_tools_of_mcp_that_only_read_are_known() -> None:
+    from ragstone.api.mcp.tools import TOOLS
+
+    assert {tool.name.encode() for tool in TOOLS if not tool.changes} == passing_on.READING_TOOLS
+
+
 async def test_what_only_reads_is_answered_here() -> None:
     async with passing_on_to(echo) as http:
         assert (await http.get("/documents")).json() == {"answered": "here"}

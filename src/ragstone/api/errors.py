@@ -1,5 +1,6 @@
 """Failures to replies: one handler a kind of exception, all in the one shape."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -74,12 +75,13 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return error_response(MalformedBody("the body is not JSON"), request.scope)
-    return error_response(
-        InvalidRequest(
-            "the request is not valid", details=[_detail(problem) for problem in problems[:MAX_DETAILS]]
-        ),
-        request.scope,
-    )
+    return error_response(invalid_request(problems), request.scope)
+
+
+def invalid_request(problems: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """From what pydantic found; `loc` says in which part of the request."""
+    details = [_detail(problem) for problem in problems[:MAX_DETAILS]]
+    return InvalidRequest("the request is not valid", details=details)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -107,7 +109,7 @@ async def _client_left(request: Request, error: Exception) -> Response:
     return error_response(MalformedBody("the client left before its body had ended"), request.scope)
 
 
-def _detail(problem: dict[str, Any]) -> dict[str, Any]:
+def _detail(problem: Mapping[str, Any]) -> dict[str, Any]:
     """Place, type and message; never the input, whose echo is what breaks replies."""
     place = [part if isinstance(part, int) else str(part)[:MAX_DETAIL_TEXT] for part in problem["loc"]]
     return {"loc": place, "type": problem["type"], "msg": str(problem["msg"])[:MAX_DETAIL_TEXT]}

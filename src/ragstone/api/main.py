@@ -15,6 +15,8 @@ from starlette.types import Scope
 from ragstone import __version__
 from ragstone.api.deps import refuse_unknown_parameters
 from ragstone.api.errors import install_error_handlers
+from ragstone.api.mcp.route import PATH as MCP_PATH
+from ragstone.api.mcp.route import mcp_route
 from ragstone.api.openai import chat, embeddings
 from ragstone.api.openai import files as openai_files
 from ragstone.api.openai import models as openai_models
@@ -119,14 +121,15 @@ def create_app(settings: Settings, container: Container | None = None) -> FastAP
     app.state.container = container
     app.state.open_requests = OpenRequests()
     app.state.registry = _registry(app)
-    app.state.templates = RouteTemplates(
-        chain.from_iterable(router.routes for router in (*ROUTERS, *DIALECT, *PROBED, page.router))
-    )
+    mcp = mcp_route(has_writes=settings.mcp_writes)
+    routers = (*ROUTERS, *DIALECT, *PROBED, page.router)
+    app.state.templates = RouteTemplates(chain(*(router.routes for router in routers), (mcp,)))
     install_error_handlers(app)
     for router in (*ROUTERS, *DIALECT):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (*PROBED, page.router):
         app.include_router(router)
+    app.router.routes.append(mcp)
     _add_middleware(app, settings)
     complete_openapi(app, (TextUpload, TextContent, JobEvent, *STREAM_EVENTS.values()))
     _add_reference(app)
@@ -178,9 +181,7 @@ def _settle_memory() -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
-    app.add_middleware(
-        BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings.max_upload_bytes)
-    )
+    app.add_middleware(BodyLimitMiddleware, limit_for=lambda scope: _body_limit(scope, settings))
     app.add_middleware(
         AdmissionMiddleware, requests=app.state.open_requests, objection=lambda scope: _objection(app, scope)
     )
@@ -213,9 +214,10 @@ def _objection(app: FastAPI, scope: Scope) -> RagstoneError | None:
     return container.query.refusal if scope["path"] in QUESTIONS else None
 
 
-def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
-    if not _is_upload(scope):
+def _body_limit(scope: Scope, settings: Settings) -> int:
+    if not _is_upload(scope, settings):
         return QUESTION_BYTES
+    max_upload_bytes = settings.max_upload_bytes
     is_form = any(
         name == b"content-type" and value.lower().startswith(b"multipart/")
         for name, value in scope["headers"]
@@ -223,9 +225,11 @@ def _body_limit(scope: Scope, max_upload_bytes: int) -> int:
     return max_upload_bytes if is_form else min(JSON_UPLOAD_BYTES, max_upload_bytes)
 
 
-def _is_upload(scope: Scope) -> bool:
-    """Whether the body holds a document, new or in place of an earlier one."""
+def _is_upload(scope: Scope, settings: Settings) -> bool:
+    """Whether the body holds a document, new or in place of an earlier one, or may hold one."""
     path: str = scope["path"]
+    if path == MCP_PATH:
+        return settings.mcp_writes
     return path in ("/documents", "/v1/files") or (
         scope["method"] == "PUT" and path.startswith("/documents/")
     )

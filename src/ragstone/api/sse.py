@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -23,9 +23,10 @@ from ragstone.api.schemas.query import (
 )
 from ragstone.core.errors import Unavailable
 from ragstone.core.models import AnswerEvent, Cited, Done, Failed, Meta, Sources, Timings, Token, Usage
-from ragstone.core.timing import Stopwatch
 from ragstone.middleware.errors import error_body
 from ragstone.pipelines.answering import timings_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,14 @@ async def stream_answer(
     """Headers wait for the first token or the first failure, which is raised; later failures are events. `encode` is
     that of the native API where none is given."""
     begun = await while_connected(request, _until_first_token(events))
-    drain = _Drain(request.state.request_id, request.state.stopwatch)
+    drain = Drain()
+    return stream_drained(_frames(begun, events, drain, encode or NumberedFrames(), request), drain)
+
+
+def stream_drained(frames: AsyncIterator[bytes], drain: "Drain") -> Response:
+    """Events that a stopping server lets go on for a while; `frames` ends once `drain` says that it is over."""
     return _EventStream(
-        _frames(begun, events, drain, encode or NumberedFrames()),
+        frames,
         ping=HEARTBEAT_S,
         send_timeout=SEND_WITHIN_S,
         ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
@@ -95,7 +101,7 @@ class NumberedFrames:
 
 
 def encode_frame(number: int, name: bytes, content: bytes) -> bytes:
-    """One frame: `id`, `event`, and `data` on one line of JSON, whatever a reader takes for the end of a line."""
+    """One frame: `id`, `event`, and `data`."""
     return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (number, name, one_line(content))
 
 
@@ -139,15 +145,13 @@ async def _until_first_token(events: AsyncGenerator[AnswerEvent, None]) -> list[
     return begun
 
 
-class _Drain:
+class Drain:
     """Lets a stream go on for DRAIN_S once the server stops; an event that is still awaited then is given up."""
 
-    def __init__(self, request_id: str, stopwatch: Stopwatch):
+    def __init__(self) -> None:
         self.has_begun = anyio.Event()
-        self._stopwatch = stopwatch
         self._is_over = False
         self._waiting = anyio.CancelScope()
-        self._request_id = request_id
 
     async def end_in_time(self) -> None:
         """Runs beside the stream."""
@@ -156,25 +160,39 @@ class _Drain:
         self._is_over = True
         self._waiting.cancel()
 
-    async def next_events(self, events: AsyncGenerator[AnswerEvent, None]) -> Sequence[AnswerEvent]:
-        """The next event, or those that say that there is no time for it."""
+    async def next_of(self, events: AsyncIterator[T]) -> T | None:
+        """The next event; None where there is no time for it."""
         if not self._is_over:
             with anyio.CancelScope() as self._waiting:
-                return [await anext(events)]
-        log.warning("answer broke off", extra={"code": Unavailable.code})
-        self._stopwatch.outcome = Unavailable.code
-        failure = Unavailable("the server is stopping; ask again in a moment")
-        timings = timings_of(self._stopwatch, self._request_id, Usage())  # the model counts at its end only
-        return [timings, Failed(failure, self._request_id)]
+                return await anext(events)
+        return None
+
+
+def stopped() -> Unavailable:
+    """What is said where a stopping server gives an answer up."""
+    return Unavailable("the server is stopping; ask again in a moment")
 
 
 async def _frames(
-    begun: list[AnswerEvent], events: AsyncGenerator[AnswerEvent, None], drain: _Drain, encode: Encode
+    begun: list[AnswerEvent],
+    events: AsyncGenerator[AnswerEvent, None],
+    drain: Drain,
+    encode: Encode,
+    request: Request,
 ) -> AsyncIterator[bytes]:
     async with aclosing(events):
         yield b"".join([encode(event) for event in begun])
         event = begun[-1]
         while not isinstance(event, Done | Failed):
-            for event in await drain.next_events(events):
+            following = await drain.next_of(events)
+            for event in _farewell(request) if following is None else (following,):
                 if frames := encode(event):
                     yield frames
+
+
+def _farewell(request: Request) -> Sequence[AnswerEvent]:
+    log.warning("answer broke off", extra={"code": Unavailable.code})
+    stopwatch, request_id = request.state.stopwatch, request.state.request_id
+    stopwatch.outcome = Unavailable.code
+    timings = timings_of(stopwatch, request_id, Usage())  # the model counts at its end only
+    return [timings, Failed(stopped(), request_id)]

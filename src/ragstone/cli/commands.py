@@ -146,6 +146,20 @@ def search(
     _run(run_search(_settings(data_dir=data_dir), query, options, as_json=as_json))
 
 
+@app.command()
+def mcp(
+    url: Annotated[str | None, typer.Option(help="Server to ask, if not the data directory's.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, exists=True, help="File with the API key for that server.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Speak MCP over standard input and output, for clients that start their servers themselves."""
+    from ragstone.cli.mcp import run_mcp
+
+    _run(run_mcp(_settings(data_dir=data_dir), url=_checked(url), key_file=key_file))
+
+
 @app.command(name="eval")
 def evaluate(
     questions: Annotated[
@@ -182,7 +196,7 @@ def evaluate(
 ) -> None:
     """Ask your own questions and measure ranking, citations, answers and time, of one configuration or of two."""
     from ragstone.cli.evaluate import Evaluation, Forms, run_evaluation
-    from ragstone.cli.evaluation_options import checked_url, read_change
+    from ragstone.cli.evaluation_options import read_change
 
     wanted = Evaluation(
         questions=questions,
@@ -194,7 +208,7 @@ def evaluate(
         },
         change=read_change(compare or []),
         forms=Forms(json_file, markdown, html),
-        url=None if url is None else checked_url(url),
+        url=_checked(url),
         key_file=key_file,
         concurrency=concurrency,
     )
@@ -297,6 +311,12 @@ def _settings(**given: Any) -> Any:
     from ragstone.config.settings import load_settings
 
     return load_settings(**_given(**given))
+
+
+def _checked(url: str | None) -> str | None:
+    from ragstone.cli.evaluation_options import checked_url
+
+    return None if url is None else checked_url(url)
 
 
 def _given(**options: Any) -> dict[str, Any]:

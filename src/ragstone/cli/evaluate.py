@@ -10,8 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ragstone import __version__
-from ragstone.auth.local_key import find_local_key
-from ragstone.cli.client import client_of, open_client
+from ragstone.cli.client import Way, client_of, key_for, open_client
 from ragstone.cli.evaluation_options import Change
 from ragstone.cli.evaluation_server import EvaluatedServer
 from ragstone.cli.failure import CommandFailed, WrongUsage
@@ -172,21 +171,8 @@ async def _opened(settings: Settings, url: str | None, key_file: Path | None) ->
         async with open_client(settings) as client:
             yield client
         return
-    key = _local_key(settings, url) if key_file is None else _read_key(key_file)
-    async with client_of(url, key, settings) as client:
+    async with client_of(Way(url, key_for(settings, url, key_file)), settings) as client:
         yield client
-
-
-def _local_key(settings: Settings, url: str) -> str | None:
-    owner = owner_of(settings.data_dir)
-    return find_local_key(settings.data_dir) if owner is not None and owner.url == url else None
-
-
-def _read_key(path: Path) -> str:
-    try:
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"no API key can be read from {path}") from error
 
 
 def _address(settings: Settings) -> str:

@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         validation_alias="CORS_ORIGINS",
         description="Origins of other sites whose pages may call the API, separated by commas.",
     )
+    mcp_writes: bool = Field(
+        default=False,
+        validation_alias="RAGSTONE_MCP_WRITES",
+        description="Whether MCP offers the tools that change something: `add_document` and `delete_document`. A model "
+        "calls them of its own accord.",
+    )
     llm_provider: Literal["extractive", "openai", "aisuite"] | None = Field(
         None,
         validation_alias="RAGSTONE_LLM_PROVIDER",

@@ -12,7 +12,7 @@ from ragstone.core.errors import ForbiddenOrigin
 from ragstone.middleware.errors import error_response
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After")
+EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Mcp-Session-Id")
 
 
 class CorsMiddleware(CORSMiddleware):

@@ -44,12 +44,17 @@ def _openai_type(status: int) -> str:
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
+def error_json(error: RagstoneError, request_id: str | None, *, path: str = "") -> bytes:
+    """The body of a failure on this path, as it is sent."""
+    shaped = openai_error_body if path.startswith(OPENAI_PREFIX) else error_body
+    return json.dumps(shaped(error, request_id), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def error_response(error: RagstoneError, scope: Scope) -> Response:
     """Status, body and headers of a request's failure; its code is noted for the access line."""
     state = scope.setdefault("state", {})
     state["code"] = error.code
-    shaped = openai_error_body if scope.get("path", "").startswith(OPENAI_PREFIX) else error_body
-    body = json.dumps(shaped(error, state.get("request_id")), ensure_ascii=False).encode("utf-8", "replace")
+    body = error_json(error, state.get("request_id"), path=scope.get("path", ""))
     return Response(body, status_code=error.status, headers=_headers(error), media_type="application/json")
 
 

@@ -90,8 +90,9 @@ def _write_access_line(
     scope: Scope, status: int | None, sizes: Mapping[str, int], stopwatch: Stopwatch
 ) -> None:
     """Sizes are those of bodies. `code` is that of the error that it was answered with; `principal` the label of the
-    caller's key, where there are keys; `trace_id` leads to the request's trace, where traces are recorded."""
-    known = {name: scope["state"].get(name) for name in ("code", "principal", "trace_id")}
+    caller's key, where there are keys; `tool` what was called through MCP; `trace_id` leads to the request's trace,
+    where traces are recorded."""
+    known = {name: scope["state"].get(name) for name in ("code", "principal", "tool", "trace_id")}
     log.info(
         "request",
         extra={

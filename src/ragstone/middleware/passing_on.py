@@ -24,6 +24,8 @@ IN_DOUBT = "the worker that makes changes died over this request; whether the ch
 
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = frozenset({"/query", "/search"})
+READING_TOOLS = frozenset({b"search", b"ask", b"list_documents", b"get_document"})
+"""Of MCP, where a request's headers name what it calls; they must say the same as its body, or it is refused."""
 LEADERS_PATHS = "/admin/"
 """What is told there, only the leader knows."""
 
@@ -142,7 +144,15 @@ def is_answered_anywhere(scope: Scope) -> bool:
     """Whether a request changes nothing, and asks for nothing that the leader alone knows."""
     if scope["method"] in READING_METHODS:
         return not scope["path"].startswith(LEADERS_PATHS)
-    return scope["method"] == "POST" and scope["path"] in READING_POSTS
+    if scope["method"] != "POST":
+        return False
+    return scope["path"] in READING_POSTS or (scope["path"] == "/mcp" and _calls_a_reading_tool(scope))
+
+
+def _calls_a_reading_tool(scope: Scope) -> bool:
+    """Clients of MCP's handshake era name nothing: theirs all go to one worker, which is how they can be cancelled."""
+    headers = dict(scope["headers"])
+    return headers.get(b"mcp-method") == b"tools/call" and headers.get(b"mcp-name") in READING_TOOLS
 
 
 async def _refuse(error: RagstoneError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,7 @@ from ragstone.api.openai.base import ChatMessage, DialectRequest, Extension, que
 from ragstone.api.openai.citations import url_citation
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.parameters import CHAT, Parameters
-from ragstone.api.routes.query import ask_of
+from ragstone.api.questions import ask_of
 from ragstone.api.schemas.base import ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import AnswerReply, UsageModel
 from ragstone.api.sse import one_line, stream_answer

@@ -26,7 +26,7 @@ from ragstone.api.openai.parameters import FILE_SEARCH, RESPONSES, Parameters
 from ragstone.api.openai.response_events import ResponseWriter
 from ragstone.api.openai.response_models import ResponseModel
 from ragstone.api.openai.vector_stores import StoreMetadata
-from ragstone.api.routes.query import ask_of
+from ragstone.api.questions import ask_of
 from ragstone.api.schemas.base import CollectionName, RequestModel, Text
 from ragstone.api.sse import stream_answer
 from ragstone.bootstrap import Container

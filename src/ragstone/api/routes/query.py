@@ -9,6 +9,7 @@ from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.errors import error_responses
+from ragstone.api.questions import ask_of, search_of, search_reply
 from ragstone.api.schemas.base import event_stream
 from ragstone.api.schemas.query import (
     STREAM_EVENTS,
@@ -16,14 +17,8 @@ from ragstone.api.schemas.query import (
     QueryRequest,
     SearchReply,
     SearchRequest,
-    SourceModel,
 )
 from ragstone.api.sse import stream_answer
-from ragstone.core.filters import Filter, parse_filter
-from ragstone.core.models import Scope, Source, Turn
-from ragstone.pipelines.asking import Ask
-from ragstone.pipelines.searching import Search
-from ragstone.services.query import AnswerDefaults
 
 router = APIRouter(tags=["query"], route_class=JsonRoute)
 ERRORS = error_responses(400, 403, 404, 413, 415, 422, 502, 503, 504)
@@ -45,22 +40,8 @@ async def search(
     request_id: RequestId,
 ) -> Response:
     """Passages that match, best first, with the score of each leg."""
-    wanted = Search(
-        scope=Scope(tenant, body.collection),
-        question=body.query,
-        top_k=body.top_k,
-        offset=body.offset,
-        where=_filter(body.filter),
-        mode=body.mode,
-        context_window=body.context_window,
-        most_per_document=body.max_chunks_per_document,
-    )
-    found = await while_connected(request, services.query.search(wanted, stopwatch=clock))
-    reply = SearchReply(
-        results=[_source(source, include_text=body.include_text) for source in found.sources],
-        degraded=list(found.degraded),
-        metadata={"request_id": request_id, **clock.stop()},
-    )
+    found = await while_connected(request, services.query.search(search_of(body, tenant), stopwatch=clock))
+    reply = search_reply(body, found, request_id, clock)
     return Response(reply.model_dump_json(), media_type="application/json")
 
 
@@ -90,33 +71,3 @@ async def query(
         return await stream_answer(request, working)
     answer = await while_connected(request, working)
     return Response(AnswerReply.model_validate(answer).model_dump_json(), media_type="application/json")
-
-
-def ask_of(body: QueryRequest, tenant: str, defaults: AnswerDefaults) -> Ask:
-    """What a request asks for, in whichever dialect it came. Raises InvalidFilter."""
-    search = Search(
-        scope=Scope(tenant, body.collection),
-        question=body.query,
-        top_k=body.top_k,
-        where=_filter(body.filter),
-        mode=body.mode,
-        strict=body.strict,
-        context_window=body.context_window,
-        most_per_document=body.max_chunks_per_document,
-    )
-    return Ask(
-        search=search,
-        history=[Turn(turn.role, turn.content) for turn in body.history],
-        model=body.model,
-        temperature=defaults.temperature if body.temperature is None else body.temperature,
-        max_tokens=body.max_tokens or defaults.max_tokens,
-    )
-
-
-def _filter(raw: dict[str, object] | None) -> Filter | None:
-    return None if raw is None else parse_filter(raw)
-
-
-def _source(source: Source, *, include_text: bool) -> SourceModel:
-    model = SourceModel.model_validate(source)
-    return model if include_text else model.model_copy(update={"text": None})

@@ -104,7 +104,7 @@ async def upload(request: Request, services: Container, tenant: str, key: str | 
             return await _upload_form(form, services, tenant, key)
     if content_type == "application/json":
         body = validated(TextUpload, await asyncio.to_thread(parse_json, await request.body()))
-        acceptance = await services.documents.upload_text(body.text, _fields(body, tenant, key))
+        acceptance = await services.documents.upload_text(body.text, upload_fields(body, tenant, key))
         return accepted(acceptance)
     raise UnsupportedMediaType(KNOWN_BODIES)
 
@@ -146,7 +146,7 @@ async def _upload_form(form: FormData, services: Container, tenant: str, key: st
         "file",
         "files",
     }
-    fields = _fields(validated(UploadForm, form_fields(form)), tenant, key)
+    fields = upload_fields(validated(UploadForm, form_fields(form)), tenant, key)
     if strangers or len(single) > 1 or len(many) > MAX_FILES or bool(single) == bool(many):
         raise InvalidRequest("send exactly one part `file`, or 1 to 100 parts `files`")
     if single:
@@ -183,13 +183,13 @@ async def _upload_item(
         acceptance = await _upload_one(part, fields, services)
     except RagstoneError as error:
         return UploadItem(filename=filename, error=FailureModel(**problem_of(error))), error
-    reply = _reply(acceptance)
+    reply = upload_reply(acceptance)
     return UploadItem(filename=filename, document=reply.document, job=reply.job), acceptance
 
 
 def accepted(acceptance: Acceptance) -> Response:
     """202 with the document and its job, or 200 when nothing is to do."""
-    return _json(_reply(acceptance), _status(acceptance))
+    return _json(upload_reply(acceptance), _status(acceptance))
 
 
 def _many(items: Sequence[tuple[UploadItem, Acceptance | RagstoneError]]) -> Response:
@@ -201,7 +201,8 @@ def _many(items: Sequence[tuple[UploadItem, Acceptance | RagstoneError]]) -> Res
     return _json(reply, first.status, headers=retry_header(first))
 
 
-def _reply(acceptance: Acceptance) -> UploadReply:
+def upload_reply(acceptance: Acceptance) -> UploadReply:
+    """The document and its job."""
     job = None if acceptance.job is None else JobReply.model_validate(acceptance.job)
     return UploadReply(document=DocumentReply.model_validate(acceptance.document), job=job)
 
@@ -221,7 +222,8 @@ def _content_fields(body: TextContent | ContentForm, tenant: str, key: str | Non
     return UploadFields(Scope(tenant), title=body.title or None, metadata=body.metadata, idempotency_key=key)
 
 
-def _fields(body: TextUpload | UploadForm, tenant: str, key: str | None) -> UploadFields:
+def upload_fields(body: TextUpload | UploadForm, tenant: str, key: str | None) -> UploadFields:
+    """What is said beside the bytes; `key` is the Idempotency-Key."""
     return UploadFields(
         scope=Scope(tenant, body.collection),
         source=body.source or None,

@@ -85,7 +85,7 @@ class SearchRequest(RequestModel):
         return self
 
 
-class QueryRequest(RequestModel):
+class AskRequest(RequestModel):
     """A question to be answered from the documents."""
 
     model_config = ConfigDict(
@@ -99,7 +99,6 @@ class QueryRequest(RequestModel):
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
     context_window: ContextWindow = 0
     max_chunks_per_document: ChunksPerDocument = None
-    stream: bool = Field(default=False, description="Answer with server-sent events instead of JSON.")
     provider: Name | None = Field(None, description="Who answers, of those that are configured.")
     model: Name | None = Field(None, description="Which model answers, of those that are configured.")
     temperature: float | None = Field(
@@ -113,6 +112,12 @@ class QueryRequest(RequestModel):
     timeout_s: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Lowers the server's limit for this request."
     )
+
+
+class QueryRequest(AskRequest):
+    """A question, and how its answer comes."""
+
+    stream: bool = Field(default=False, description="Answer with server-sent events instead of JSON.")
 
 
 class LocationModel(ReplyModel):
