@@ -12,7 +12,7 @@ RUNS ?= 2000
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint operations coverage fmt docs image bench eval crash points states flood soak
+.PHONY: help setup run test check lint operations coverage fmt docs llamaindex image bench eval crash points states flood soak
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ docs: ## Write what is generated from the code: in the documentation, .env.examp
 	$(RUN) python -m tools.parameter_table
 	$(RUN) python -m tools.environment
 	{ $(REQUIREMENTS); } > requirements.txt
+
+llamaindex: ## Make the environment in which LlamaIndex's example is tested: it needs an older OpenAI SDK
+	$(UV) venv --quiet --clear .venv-llamaindex
+	$(UV) pip install --quiet --python .venv-llamaindex/bin/python "llama-index-llms-openai-like>=0.5,<1"
 
 image: ## Build the image, and check it as an operator would run it
 	docker build --tag ragstone .

@@ -96,6 +96,12 @@ async def client_of(path: Path) -> AsyncIterator[httpx2.AsyncClient]:
         ("POST", "/admin/backups", False),
         ("PUT", "/query", False),
         ("POST", "/a-route-to-come", False),
+        ("POST", "/v1/chat/completions", True),
+        ("POST", "/v1/embeddings", True),
+        ("POST", "/v1/vector_stores/default/search", True),
+        ("POST", "/v1/responses", False),
+        ("POST", "/v1/vector_stores/default", False),
+        ("POST", "/v1/vector_stores/default/files/search", False),
     ],
 )
 def test_only_what_changes_nothing_is_answered_by_any_worker(method: str, path: str, expected: bool) -> None:

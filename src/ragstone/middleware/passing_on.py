@@ -3,6 +3,7 @@ the rest on to it, as it came, over a unix socket. Pure ASGI."""
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
@@ -23,7 +24,8 @@ RESTARTING = "the worker that makes changes is being restarted"
 IN_DOUBT = "the worker that makes changes died over this request; whether the change was made is not known"
 
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-READING_POSTS = frozenset({"/query", "/search"})
+READING_POSTS = re.compile(r"/query|/search|/v1/(?:chat/completions|embeddings|vector_stores/[^/]+/search)")
+"""A response of OpenAI's dialect is stored, so it is not one of them."""
 READING_TOOLS = frozenset({b"search", b"ask", b"list_documents", b"get_document"})
 """Of MCP, where a request's headers name what it calls; they must say the same as its body, or it is refused."""
 LEADERS_PATHS = "/admin/"
@@ -146,7 +148,9 @@ def is_answered_anywhere(scope: Scope) -> bool:
         return not scope["path"].startswith(LEADERS_PATHS)
     if scope["method"] != "POST":
         return False
-    return scope["path"] in READING_POSTS or (scope["path"] == "/mcp" and _calls_a_reading_tool(scope))
+    if scope["path"] == "/mcp":
+        return _calls_a_reading_tool(scope)
+    return READING_POSTS.fullmatch(scope["path"]) is not None
 
 
 def _calls_a_reading_tool(scope: Scope) -> bool:
