@@ -30,7 +30,7 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Whom to tell, and for how long to wait; None: as long as it takes."""
+    """Whom to report, and for how long to wait; None: as long as it takes."""
 
     on_progress: OnProgress | None = None
     timeout_s: float | None = None
@@ -38,10 +38,10 @@ class Follow:
     @property
     def on_sent(self) -> OnSent | None:
         """Tells of bytes that were sent."""
-        tell = self.on_progress
-        if tell is None:
+        report = self.on_progress
+        if report is None:
             return None
-        return lambda sent, total: tell(Progress("send", sent, total or 0, "bytes"))
+        return lambda sent, total: report(Progress("send", sent, total or 0, "bytes"))
 
 
 @dataclass(slots=True)
