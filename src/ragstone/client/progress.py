@@ -30,7 +30,7 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Whom to report, and for how long to wait; None: as long as it takes."""
+    """Whom to tell, and for how long to wait; None: as long as it takes."""
 
     on_progress: OnProgress | None = None
     timeout_s: float | None = None
