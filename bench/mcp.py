@@ -6,77 +6,36 @@ shown beside them with its own cost. `python -m bench.mcp [--calls 300]`.
 
 import argparse
 import json
-import tempfile
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 from mcp import Client
 from mcp.types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
 from mcp.types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
-from bench.api import TextDocument, api_of
-from bench.corpus import make_documents
 from bench.load import Connection, UnexpectedStatus, connected, run_on_uvloop
-from bench.metrics import percentile
-from bench.report import Report, Table, verdict
-from bench.server import ready_ragstone
+from bench.report import Report, Table
+from bench.turns import Ask, asked_server, skin_table, take_turns, whole_call
 
-DOCUMENTS, WARM_UP, TARGET = 60, 30, 1.1
 TOOLS = {"/search": "search", "/query": "ask"}
-
-Ask = Callable[[str], Awaitable[None]]
-
-
-async def main(calls: int) -> None:
-    """Print a table for each route."""
-    report = Report()
-    documents = make_documents(DOCUMENTS)
-    questions = [question for document in documents for question in document.questions]
-    with tempfile.TemporaryDirectory(prefix="ragstone-bench-") as folder:
-        async with ready_ragstone(Path(folder)) as server:
-            async with api_of(server.port) as api:
-                await api.upload(
-                    "default", (TextDocument(each.title, each.title, each.text) for each in documents)
-                )
-                await api.wait_ready("default")
-            for path in TOOLS:
-                report.add(await compare(server.port, path, questions, calls))
+NATIVE, SDK = "native", "the SDK's client"
 
 
-async def compare(port: int, path: str, questions: Sequence[str], calls: int) -> Table:
-    """Each way asks the same question in turn, so that what slows the machine slows all of them; who comes first, and
-    finds no cache warm, changes with every question."""
-    async with connected(port) as connection, Client(f"http://127.0.0.1:{port}/mcp") as client:
-        ways = ways_of(connection, client, path)
-        took: dict[str, list[float]] = {name: [] for name in ways}
-        order = deque(ways)
-        for number, question in enumerate(islice(cycle(questions), WARM_UP + calls)):
-            order.rotate(1)
-            for name in order:
-                began = time.perf_counter()
-                await ways[name](question)
-                if number >= WARM_UP:
-                    took[name].append((time.perf_counter() - began) * 1000)
-    native = percentile(took["native"], 50)
-    rows = [row_of(name, times, native) for name, times in took.items()]
-    return Table(f"POST {path} and the tool {TOOLS[path]}", ("way", "p50, ms", "p95, ms", "ratio", ""), rows)
-
-
-def row_of(name: str, times: Sequence[float], native: float) -> list[Any]:
-    """One way; what is promised is promised of the server, not of the client."""
-    ratio = percentile(times, 50) / native
-    promised = name.startswith("/mcp")
-    return [
-        name,
-        percentile(times, 50),
-        percentile(times, 95),
-        ratio,
-        verdict(ratio, TARGET) if promised else "",
-    ]
+async def measure(calls: int) -> Table:
+    """A row for each tool and way to call it."""
+    figures = []
+    async with (
+        asked_server() as (server, questions),
+        connected(server.port) as connection,
+        Client(f"http://127.0.0.1:{server.port}/mcp") as client,
+    ):
+        for path, tool in TOOLS.items():
+            took = await take_turns(ways_of(connection, client, path), questions, calls)
+            native = took.pop(NATIVE)
+            figures += [
+                whole_call(f"{tool}, {name}, ms", times, native, promised=name != SDK)
+                for name, times in took.items()
+            ]
+    return skin_table("MCP", "tool", figures)
 
 
 def ways_of(connection: Connection, client: Client, path: str) -> dict[str, Ask]:
@@ -103,12 +62,7 @@ def ways_of(connection: Connection, client: Client, path: str) -> dict[str, Ask]
         if (await client.call_tool(tool, {"query": question})).is_error:
             raise UnexpectedStatus(f"the tool {tool} failed")
 
-    return {
-        "native": native,
-        f"/mcp, {LATEST_MODERN_VERSION}": modern,
-        f"/mcp, {LATEST_HANDSHAKE_VERSION}": handshake,
-        "the SDK's client": sdk,
-    }
+    return {NATIVE: native, LATEST_MODERN_VERSION: modern, LATEST_HANDSHAKE_VERSION: handshake, SDK: sdk}
 
 
 def message(tool: str, question: str, **more: Any) -> dict[str, Any]:
@@ -128,7 +82,11 @@ async def exchange(connection: Connection, path: str, body: dict[str, Any], **he
         raise UnexpectedStatus(f"{path} answered {status}: {reply[:500].decode(errors='replace')}")
 
 
+async def _run(calls: int) -> None:
+    Report().add(await measure(calls))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=300)
-    run_on_uvloop(main(parser.parse_args().calls))
+    run_on_uvloop(_run(parser.parse_args().calls))

@@ -11,8 +11,10 @@ from pathlib import Path
 from bench import (
     bombs,
     client,
+    dialect,
     figures,
     liveness,
+    mcp,
     middleware,
     outage,
     overload,
@@ -43,9 +45,10 @@ EXPERIMENTS = (
     "liveness",
     "overload",
     "outage",
-    "client",
+    "interfaces",
 )
 FULL = serving.Plan(rounds=9, seconds=3.0, busy_documents=400, busy_seconds=15.0)
+SKIN_CALLS = 300  # of each way
 LIVENESS_DOCUMENTS = 20  # enough for its questions
 FULL_STREAMS = streams.Plan(rounds=12, waves=8, answers=5_000)
 NOTES = (
@@ -93,8 +96,9 @@ async def run(report: Report, *, only: Collection[str], is_full: bool) -> None:
     if "outage" in only:
         plan_of_outage = outage.FULL if is_full else outage.Plan()
         report.add(figures.table("A model that is down", await outage.measure(plan_of_outage), outage.NOTES))
-    if "client" in only:
-        report.add(await client.measure())
+    if "interfaces" in only:
+        for skin in (client, dialect, mcp):
+            report.add(await skin.measure(SKIN_CALLS))
 
 
 async def _serve(report: Report, plan: serving.Plan, only: Collection[str]) -> None:

@@ -6,7 +6,7 @@ import { passageLink } from "./passage.js";
 import { counted, sourceWords } from "./text.js";
 
 const REASONS = {
-  no_results: "There is nothing in this collection to answer from. Add documents first.",
+  no_results: "Nothing in this collection can be searched yet. Add documents, or wait until they are ready.",
   low_score: "Nothing in these documents is close enough to the question.",
   insufficient_context: "The documents touch on the subject, but no passage in them answers the question.",
 };
