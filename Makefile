@@ -2,7 +2,7 @@
 
 UV ?= uv
 RUN = $(UV) run
-LINT = $(UV) run --group lint
+LINT = $(UV) run --all-groups
 PYTHON_FILES = src tests bench tools deploy
 REQUIREMENTS = echo '\# What uv.lock says, by make docs. Install it with: pip install --no-deps -r requirements.txt'; \
 	$(UV) export --quiet --locked --no-default-groups --group model --extra server --no-emit-project --no-header
@@ -23,8 +23,8 @@ setup: ## Install everything that development needs into .venv
 run: ## Start the API on http://127.0.0.1:8000
 	$(RUN) ragstone serve
 
-test: ## Run the tests
-	$(RUN) pytest
+test: ## Run the tests, two files at a time
+	$(RUN) pytest -n 2
 
 check: lint test ## Run all that CI runs: format, lint, types, imports, tests, docs
 

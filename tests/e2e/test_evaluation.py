@@ -155,6 +155,8 @@ COLLECTION_AND_LIST = json.dumps(
         "description": "",
         "documents": 0,
         "created_at": "2026-01-01T00:00:00Z",
+        "title": "",
+        "metadata": {},
         "items": [],
         "next_cursor": None,
     }

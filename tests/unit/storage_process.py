@@ -8,12 +8,12 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from ragstone.core import crash
-from ragstone.core.models import DocumentPatch, Failure, Progress, Scope, Stage
+from ragstone.core.models import DocumentPatch, Failure, Progress, Record, RecordKind, Scope, Stage
 from ragstone.storage.blobs import FileBlobStore
 from ragstone.storage.manifest import SqlManifest, open_manifest
 from ragstone.testing.manifest_contract.scenes import indexed, new_upload
@@ -84,6 +84,13 @@ class Journal:
         os.write(self._file, " ".join(words).encode() + b"\n")
 
 
+async def _remember(manifest: SqlManifest, document_id: str) -> None:
+    """What quotes a document, for a day."""
+    now = datetime.now(UTC)
+    record = Record("resp_1", RecordKind.RESPONSE, {}, now, now + timedelta(days=1), (document_id,))
+    await manifest.put_record("default", record)
+
+
 async def live(folder: Path) -> None:
     """Every operation that commits, in an order that a server could have them."""
     journal = Journal(folder / "journal")
@@ -100,6 +107,7 @@ async def live(folder: Path) -> None:
     await _ingest(manifest, blobs, journal)
     await _upload(manifest, blobs, journal, "broken", "broken")
     await _struggle(manifest)
+    await _remember(manifest, kept)
     journal.note("deleting", deleted)
     await manifest.delete_document("default", deleted)
     journal.note("deleted", deleted)

@@ -26,6 +26,11 @@ from ragstone.middleware.errors import openai_error_body
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's dialect"], route_class=JsonRoute)
 END = b"data: [DONE]\r\n\r\n"
+CHUNKS = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "A chunk as JSON; the last is `[DONE]`."}},
+}
 
 
 class StreamOptions(RequestModel):
@@ -113,7 +118,7 @@ class ChatCompletion(ReplyModel):
         **openai_errors(400, 403, 404, 413, 415, 422, 502, 503, 504),
         200: {
             "description": "The answer; with `stream` as chunks.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": CHUNKS}},
         },
     },
     summary="Answer as a chat completion",

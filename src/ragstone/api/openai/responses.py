@@ -40,6 +40,14 @@ ResponseId = Annotated[str, Path(max_length=64, description="The response's id."
 RESULTS = "file_search_call.results"
 PASSED_OVER = frozenset({"file_search_call", "reasoning", "item_reference"})
 MAX_TURNS = 20
+EVENTS = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "pattern": "^response[.]"},
+        "data": {"type": "string", "description": "An event of OpenAI's as JSON."},
+    },
+}
 
 
 class SearchRanking(RequestModel):
@@ -136,7 +144,7 @@ class ResponseRequest(DialectRequest):
         **openai_errors(400, 403, 404, 413, 415, 422, 502, 503, 504),
         200: {
             "description": "The response; with `stream` its events.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENTS}},
         },
     },
     summary="Answer as a response",
