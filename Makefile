@@ -26,7 +26,7 @@ run: ## Start the API on http://127.0.0.1:8000
 test: ## Run the tests, two files at a time
 	$(RUN) pytest -n 2
 
-check: lint test ## Run all that CI runs: format, lint, types, imports, tests, docs
+check: lint llamaindex test ## Run all that CI runs: format, lint, types, imports, tests, docs
 
 lint: operations ## Check format, lint rules, types and the direction of imports
 	$(LINT) black --check --quiet $(PYTHON_FILES)
