@@ -79,8 +79,36 @@ class TestFiles:
         (copy,) = await documents(live, store.id)
 
         expires_at = (await live.api.get(f"/documents/{file.id}"))["expires_at"]
-        assert file.expires_at == file.created_at + 3_600
+        assert file.expires_at is not None
+        assert file.created_at + 3_599 <= file.expires_at <= file.created_at + 3_602
         assert copy["expires_at"] == expires_at is not None
+
+    async def test_uploading_it_again_says_anew_when_it_expires(self, sdk: openai.AsyncOpenAI) -> None:
+        first = await sdk.files.create(file=named("kept.md", b"To be kept."), purpose="user_data")
+        timed = await sdk.files.create(
+            file=named("kept.md", b"To be kept."),
+            purpose="user_data",
+            expires_after={"anchor": "created_at", "seconds": 3_600},
+        )
+        kept = await sdk.files.create(file=named("kept.md", b"To be kept."), purpose="user_data")
+
+        assert first.id == timed.id == kept.id
+        assert timed.expires_at is not None
+        assert kept.expires_at is None
+
+    async def test_what_is_listed_may_be_deleted_on_the_way(
+        self, sdk: openai.AsyncOpenAI, live: Live
+    ) -> None:
+        """As clean-up scripts do it."""
+        store = await new_store(sdk)
+        await sdk.vector_stores.file_batches.upload_and_poll(
+            store.id, files=[named(f"clean-{n}.md", b"Clean up %d." % n) for n in range(5)]
+        )
+
+        async for file in sdk.vector_stores.files.list(store.id, limit=2):
+            await sdk.vector_stores.files.delete(file.id, vector_store_id=store.id)
+
+        assert await documents(live, store.id) == []
 
     async def test_a_purpose_that_cannot_be_served_is_refused(self, sdk: openai.AsyncOpenAI) -> None:
         with pytest.raises(openai.BadRequestError) as refusal:
@@ -318,6 +346,45 @@ class TestAttaching:
 
         assert await documents(live, store.id) == []
 
+    async def test_a_copys_own_id_is_that_of_its_file(self, sdk: openai.AsyncOpenAI, live: Live) -> None:
+        first, second = await new_store(sdk), await new_store(sdk)
+        file = await sdk.vector_stores.files.upload_and_poll(
+            vector_store_id=first.id, file=named("chain.md", b"A chain of copies.")
+        )
+        (copy,) = await documents(live, first.id)
+
+        again = await sdk.vector_stores.files.create_and_poll(copy["id"], vector_store_id=second.id)
+        await sdk.files.delete(file.id)
+
+        assert again.id == file.id
+        assert await documents(live, second.id) == []
+
+    async def test_another_size_of_chunks_is_refused_rather_than_passed_over(
+        self, sdk: openai.AsyncOpenAI
+    ) -> None:
+        store = await new_store(sdk)
+        file = await sdk.vector_stores.files.upload_and_poll(
+            vector_store_id=store.id, file=named("sized.md", b"In one size.")
+        )
+        static: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+
+        with pytest.raises(openai.ConflictError):
+            await sdk.vector_stores.files.create(store.id, file_id=file.id, chunking_strategy=static)
+
+    async def test_no_attach_outlives_a_delete(self, sdk: openai.AsyncOpenAI, live: Live) -> None:
+        for number in range(6):
+            store = await new_store(sdk)
+            file = await sdk.files.create(
+                file=named(f"race-{number}.md", b"Race number %d." % number), purpose="assistants"
+            )
+            await asyncio.gather(
+                sdk.files.delete(file.id),
+                sdk.vector_stores.files.create(store.id, file_id=file.id),
+                return_exceptions=True,
+            )
+
+            assert await documents(live, store.id) == []
+
 
 class TestBatches:
     async def test_many_files_are_attached_and_counted(self, sdk: openai.AsyncOpenAI, live: Live) -> None:
@@ -344,6 +411,21 @@ class TestBatches:
 
         (document,) = await documents(live, store.id)
         assert document["metadata"] == {"own": "yes"}
+
+    async def test_its_files_are_paged_both_ways(self, sdk: openai.AsyncOpenAI) -> None:
+        store = await new_store(sdk)
+        batch = await sdk.vector_stores.file_batches.upload_and_poll(
+            store.id, files=[named(f"p{n}.md", b"Page %d." % n) for n in range(5)], max_concurrency=1
+        )
+        listed = sdk.vector_stores.file_batches.list_files
+
+        oldest = [each.id async for each in listed(batch.id, vector_store_id=store.id, order="asc", limit=2)]
+        before = await listed(batch.id, vector_store_id=store.id, order="asc", before=oldest[3], limit=2)
+
+        assert len(oldest) == len(set(oldest)) == 5
+        assert [each.id for each in before.data] == oldest[1:3]
+        with pytest.raises(openai.NotFoundError):
+            await listed(batch.id, vector_store_id=store.id, after="unknown")
 
     async def test_what_is_ready_stays_when_a_batch_is_cancelled(self, sdk: openai.AsyncOpenAI) -> None:
         store = await new_store(sdk)

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest.fixture
 def encoder(live: Live) -> str:
     """The encoder's name."""
-    _, name, *_ = live.container.query.embedding_model.split(":")
-    return name.partition("@")[0]
+    return live.container.query.embedding_model.split(":")[1]
 
 
 class TestModels:
@@ -81,6 +80,12 @@ class TestEmbeddings:
     async def test_another_encoder_is_not_found(self, sdk: openai.AsyncOpenAI) -> None:
         with pytest.raises(openai.NotFoundError):
             await sdk.embeddings.create(model="text-embedding-3-small", input="x")
+
+    async def test_more_than_a_caller_may_ask_for_is_refused_at_once(
+        self, sdk: openai.AsyncOpenAI, encoder: str
+    ) -> None:
+        with pytest.raises(openai.UnprocessableEntityError, match="tokens"):
+            await sdk.embeddings.create(model=encoder, input=["one two three " * 100] * 400)
 
     @pytest.mark.parametrize("nothing", ["", [], [""]])
     async def test_nothing_is_not_valid(self, sdk: openai.AsyncOpenAI, encoder: str, nothing: Any) -> None:

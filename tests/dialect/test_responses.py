@@ -7,6 +7,7 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from ragstone.core.errors import Unavailable
 from ragstone.testing.upstream import Fault, ScriptedUpstream
 from tests.dialect.conftest import upstream_is_idle
 from tests.live import Live, parse_events
@@ -169,6 +170,57 @@ class TestConversation:
         with pytest.raises(openai.NotFoundError):
             await sdk.responses.retrieve(response.id)
 
+    async def test_a_conversation_is_gone_with_a_document_that_any_of_its_answers_quotes(
+        self, sdk: openai.AsyncOpenAI, live: Live
+    ) -> None:
+        name = await live.api.new_collection()
+        first_document = await live.api.ready(b"Lanterns are lit at dusk.", "lanterns.txt", collection=name)
+        first = await sdk.responses.create(model=f"ragstone/{name}", input="When are lanterns lit?")
+        second = await sdk.responses.create(
+            model=MODEL, input="Are refunds paid within fourteen days?", previous_response_id=first.id
+        )
+        assert native(second)["sources"][0]["document_id"] != first_document["id"]
+
+        await live.api.delete(f"/documents/{first_document['id']}")
+
+        for gone in (first.id, second.id):
+            with pytest.raises(openai.NotFoundError):
+                await sdk.responses.create(model=MODEL, input="Why?", previous_response_id=gone)
+
+    async def test_a_response_is_gone_with_a_version_that_was_replaced_for_good(
+        self, sdk: openai.AsyncOpenAI, live: Live
+    ) -> None:
+        name = await live.api.new_collection()
+        await live.api.ready(b"Lanterns are lit at dusk.", "lanterns.txt", collection=name)
+        response = await sdk.responses.create(model=f"ragstone/{name}", input="When are lanterns lit?")
+
+        await live.api.ready(
+            b"Lanterns are lit at noon.", "lanterns.txt", collection=name, on_duplicate="replace"
+        )
+
+        async def is_gone() -> bool:
+            return (await live.http.get(f"/v1/responses/{response.id}")).status_code == 404
+
+        await until(is_gone)
+
+    @pytest.mark.parametrize("is_streamed", [False, True])
+    async def test_an_answer_that_cannot_be_stored_is_given_all_the_same(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch, is_streamed: bool
+    ) -> None:
+        async def fails(*_: Any, **__: Any) -> None:
+            raise Unavailable("the disk is full")
+
+        monkeypatch.setattr(live.container.records, "remember", fails)
+        if is_streamed:
+            name, content = (await streamed(live))[-1]
+            assert name == "response.completed"
+            response = content["response"]
+        else:
+            response = await live.api.post("/v1/responses", {"model": MODEL, "input": QUESTION})
+
+        assert response["status"] == "completed"
+        assert response["store"] is False
+
 
 class TestStream:
     async def test_events_come_in_the_published_order_and_types(self, live: Live) -> None:
@@ -229,6 +281,8 @@ class TestStream:
         assert content["response"]["status"] == "failed"
         assert content["response"]["error"]["message"].startswith("upstream_interrupted: ")
         assert content["response"]["output"][-1]["content"][0]["text"]
+        assert [item["type"] for item in content["response"]["output"]] == ["file_search_call", "message"]
+        assert content["response"]["ragstone"]["metadata"]["total_ms"] > 0
 
     async def test_a_client_that_leaves_stops_the_model(
         self, sdk: openai.AsyncOpenAI, upstream: ScriptedUpstream
@@ -264,8 +318,33 @@ async def test_what_cannot_be_honoured_is_refused(sdk: openai.AsyncOpenAI, said:
     assert refusal.value.code == "unsupported_parameter"
 
 
-async def test_several_stores_at_once_are_not_valid(sdk: openai.AsyncOpenAI) -> None:
-    tool: Any = {"type": "file_search", "vector_store_ids": ["a", "b"]}
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"vector_store_ids": ["a", "b"]},
+        {"max_num_results": 51},
+        {"ranking_options": {"score_threshold": 0.5}},
+        {"unknown": 1},
+    ],
+)
+async def test_a_search_that_cannot_be_made_is_not_valid_and_says_where(
+    sdk: openai.AsyncOpenAI, said: dict[str, Any]
+) -> None:
+    tool: Any = {**TOOL, **said}
 
-    with pytest.raises((openai.UnprocessableEntityError, openai.BadRequestError)):
+    with pytest.raises(openai.UnprocessableEntityError) as refusal:
         await sdk.responses.create(model=MODEL, input=QUESTION, tools=[tool])
+
+    places = [detail["loc"] for detail in refusal.value.body["details"]]  # type: ignore[index]
+    assert any(next(iter(said)) in place for place in places)
+
+
+async def test_the_tool_says_how_many_results_only_where_it_does(sdk: openai.AsyncOpenAI) -> None:
+    one: Any = {**TOOL, "max_num_results": 1}
+    said = {"ragstone": {"top_k": 2}}
+
+    by_tool = await sdk.responses.create(model=MODEL, input=QUESTION, tools=[one], extra_body=said)
+    by_extension = await sdk.responses.create(model=MODEL, input=QUESTION, tools=[TOOL], extra_body=said)
+
+    assert len(native(by_tool)["sources"]) == 1
+    assert len(native(by_extension)["sources"]) == 2

@@ -422,6 +422,7 @@ class Document:
     parent_id: str | None = None
     children: tuple[Child, ...] = ()
     chunk_tokens: int | None = None
+    copy_of: str | None = None
 
 
 class DocumentName(NamedTuple):
@@ -429,7 +430,7 @@ class DocumentName(NamedTuple):
 
     id: str
     version: int
-    source: str | None
+    copy_of: str | None
     filename: str | None
 
 
@@ -510,6 +511,10 @@ class NewUpload:
     idempotency: "IdempotencyKey | None" = None
     chunk_tokens: int | None = None
     """The most that a chunk may have; None as the server is made."""
+    copy_of: str | None = None
+    """The document whose bytes these are; it is still there when the upload is accepted, or it is not."""
+    expires_at: datetime | None = None
+    """Of a new document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -485,6 +485,16 @@ class Manifest(Protocol):
         """By name. Raises InvalidCursor."""
         ...
 
+    async def collections_beside(
+        self, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+    ) -> tuple[list[Collection], bool]:
+        """The next ones by age behind the one named `beside`, and whether more follow. Raises CollectionNotFound."""
+        ...
+
+    async def delete_collection_of_copies(self, tenant_id: str, name: str) -> int:
+        """As `delete_collection` with cascade, but no file is lost by it. Raises CollectionNotFound, HomeOfFile, Conflict."""
+        ...
+
     async def delete_collection(self, tenant_id: str, name: str, *, cascade: bool) -> int:
         """Tombstones its documents (each with a purge job) and the collection in one commit; returns how many.
         Raises CollectionNotFound, CollectionNotEmpty, Conflict (for `default`)."""
@@ -556,24 +566,37 @@ class Manifest(Protocol):
         ...
 
     async def documents_beside(
-        self,
-        tenant_id: str,
-        collection: str | None,
-        *,
-        beside: str | None,
-        is_descending: bool,
-        limit: int,
+        self, scope: Scope, *, beside: str | None, is_descending: bool, limit: int
     ) -> tuple[list[Document], bool]:
-        """The next documents by age behind the one with the id `beside`, of one collection or of all, and whether more
-        follow. Raises DocumentNotFound."""
+        """The next documents of a collection by age behind the one with the id `beside`, which may have been deleted
+        within a day, and whether more follow; without those inside others. Raises DocumentNotFound."""
+        ...
+
+    async def list_files(
+        self, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+    ) -> tuple[list[Document], bool]:
+        """The same of all collections, each file once: a copy only where the document that it was copied from is gone.
+        Raises DocumentNotFound."""
+        ...
+
+    async def get_file(self, tenant_id: str, file_id: str) -> Document:
+        """The document, or its oldest copy where it is gone. Raises DocumentNotFound."""
+        ...
+
+    async def attached_files(self, scope: Scope, file_ids: Sequence[str]) -> list[Document]:
+        """These files, or their copies, in one collection, the oldest first."""
+        ...
+
+    async def delete_file(self, tenant_id: str, file_id: str) -> Deletion:
+        """Tombstones a document and all its copies in one commit, with one purge job. Raises DocumentNotFound."""
+        ...
+
+    async def detach_file(self, scope: Scope, file_id: str) -> Deletion:
+        """Tombstones what a collection has of a file. Raises DocumentNotFound, and HomeOfFile where it is nowhere else."""
         ...
 
     async def document_names(self, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
         """Of the visible, or newest, versions of those of these documents that are there: cheap, for the query path."""
-        ...
-
-    async def documents_from(self, tenant_id: str, source: str) -> list[Document]:
-        """Those with this source in all collections, the oldest first."""
         ...
 
     async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:

@@ -32,9 +32,23 @@ class CollectionService:
         """Raises CollectionNotFound."""
         return await self._manifest.get_collection(tenant_id, name)
 
+    async def beside(
+        self, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+    ) -> tuple[list[Collection], bool]:
+        """The next ones by age, and whether more follow. Raises CollectionNotFound."""
+        return await self._manifest.collections_beside(
+            tenant_id, beside=beside, is_descending=is_descending, limit=limit
+        )
+
     async def list(self, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Collection]:
         """By name. Raises InvalidCursor."""
         return await self._manifest.list_collections(tenant_id, limit=limit, cursor=cursor)
+
+    async def delete_copies(self, tenant_id: str, name: str) -> int:
+        """With the copies in it; no file is lost. Raises CollectionNotFound, HomeOfFile, Conflict."""
+        deleted = await self._manifest.delete_collection_of_copies(tenant_id, name)
+        self._purger.wake()
+        return deleted
 
     async def delete(self, tenant_id: str, name: str, *, cascade: bool) -> int:
         """How many documents went with it. Raises CollectionNotFound, CollectionNotEmpty, Conflict."""

@@ -11,6 +11,7 @@ from ragstone.core.errors import BlobMissing, RagstoneError
 from ragstone.core.filters import Filter
 from ragstone.core.models import (
     Acceptance,
+    Deletion,
     Document,
     DocumentStatus,
     IdempotencyKey,
@@ -146,23 +147,26 @@ class DocumentService:
         original: Document,
         into: Scope,
         *,
-        source: str,
+        file_id: str,
         metadata: Metadata | None,
         chunk_tokens: int | None,
     ) -> Acceptance:
-        """The stored bytes of a document as one of another collection, of which nothing is embedded twice. Raises
-        DocumentNotFound, CollectionNotFound, BlobMissing, QueueFull."""
+        """The stored bytes of a document as one of another collection, of which nothing is embedded twice; `file_id` is
+        the document that was uploaded. Raises DocumentNotFound, CollectionNotFound, DocumentExists, QueueFull.
+        """
         version = await self._manifest.get_version(original.tenant_id, original.id)
         upload = NewUpload(
             scope=into,
             sha256=version.sha256,
             bytes=version.bytes,
             media_type=version.media_type,
-            source=source,
+            source=f"file:{file_id}",
             filename=version.filename,
             title=version.title,
             metadata=metadata,
             chunk_tokens=chunk_tokens,
+            copy_of=file_id,
+            expires_at=original.expires_at,
         )
         return await self._accept(upload, None, lambda: self._require_bytes(version))
 
@@ -243,8 +247,12 @@ class DocumentService:
     async def delete(self, tenant_id: str, document_id: str) -> DeleteReceipt:
         """Invisible when it returns; purged too, unless that takes longer than five seconds: then the receipt names
         the job that goes on. Raises DocumentNotFound."""
+        return await self.purged(document_id, self._manifest.delete_document(tenant_id, document_id))
+
+    async def purged(self, document_id: str, deleting: Awaitable[Deletion]) -> DeleteReceipt:
+        """The same for whatever else the manifest deletes. Raises as `deleting`."""
         with self._purger.watched() as receipts:
-            deletion = await self._manifest.delete_document(tenant_id, document_id)
+            deletion = await deleting
             versions = sum(len(target.versions) for target in deletion.targets)
             if not await self._purged_in_time(document_id, deletion.targets):
                 return DeleteReceipt(document_id, versions, 0, 0, verified_absent=False, job=deletion.job)

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragstone.core.answers import Answer, fold
 from ragstone.core.deadline import Deadline
-from ragstone.core.errors import InvalidRequest, Unavailable
+from ragstone.core.errors import BadEmbedding, InvalidRequest, Unavailable, UpstreamGarbled
 from ragstone.core.models import AnswerEvent, EmbeddingInput, Vector
 from ragstone.core.places import Places
 from ragstone.core.ports import LLM, Embedder
@@ -30,6 +30,9 @@ MAX_ACTIVE_HERE = (
     8  # where all of a search is work of this machine: as many end in a second, and each ends sooner
 )
 MAX_IN_LINE = 192  # that wait for it: about a second of work on two cores
+EMBEDDED_TOGETHER = 16  # texts for a caller of `embed`: an ingest's batches come in between
+MAX_EMBEDDED_TOKENS = 100_000  # for one caller: ten seconds of two cores
+MAX_EMBEDDING_IN_LINE = 8
 MAX_OPEN = 2_000  # answers in all; beyond its search each mostly waits for its model
 
 
@@ -75,6 +78,7 @@ class QueryService:
         at_work = MAX_ACTIVE_HERE if limits.searches_here else MAX_ACTIVE
         self._active = Places("searches are being worked on", at_work=at_work, in_line=MAX_IN_LINE)
         self._open = Places("answers are being written", at_work=MAX_OPEN)
+        self._embedding = Places("texts are being embedded", at_work=1, in_line=MAX_EMBEDDING_IN_LINE)
 
     @property
     def refusal(self) -> Unavailable | None:
@@ -87,12 +91,29 @@ class QueryService:
         """(provider, model) of all that may be named, the default first."""
         return [(name, model) for name, answerer in self._answerers.items() for model in answerer.llm.models]
 
-    async def rewritten(self, question: str, *, stopwatch: Stopwatch) -> str:
-        """What the default model would search for; the question itself where none is configured, or it is down. Raises
-        DeadlineExceeded, Unavailable, UpstreamRefused."""
+    async def search_each(
+        self, searches: Sequence[Search], *, rewrites: bool, stopwatch: Stopwatch
+    ) -> list[Retrieved]:
+        """One after the other, all within one request's time. `rewrites`: each for what the default model would search
+        for, where one is configured and up. Raises as `search`, and UpstreamRefused."""
         deadline, answerer = self._deadline(None), self._chosen(None, None)
-        async with self._open.taken(deadline, stopwatch):
-            return await query_for_search(answerer, question, deadline=deadline, stopwatch=stopwatch)
+        if rewrites:
+            async with self._open.taken(deadline, stopwatch):
+                searches = [
+                    replace(
+                        search,
+                        question=await query_for_search(
+                            answerer, search.question, deadline=deadline, stopwatch=stopwatch
+                        ),
+                    )
+                    for search in searches
+                ]
+        async with self._active.taken(deadline, stopwatch):
+            with self._parts.taken() as parts:
+                return [
+                    await retrieve_documents(parts, search, deadline=deadline, stopwatch=stopwatch)
+                    for search in searches
+                ]
 
     @property
     def embedding_model(self) -> str:
@@ -101,18 +122,18 @@ class QueryService:
             return parts.embedder.fingerprint
 
     async def embed(self, texts: Sequence[str], *, stopwatch: Stopwatch) -> tuple[list[Vector], int]:
-        """A unit vector of each text, and how many tokens were read. Raises InvalidRequest for a text that is longer
-        than the encoder reads, EmbedderUnavailable, DeadlineExceeded and ExternalServiceError kinds."""
-        deadline = self._deadline(None)
-        async with self._active.taken(deadline, stopwatch):
+        """A unit vector of each text, and how many tokens were read. Questions go before it. Raises InvalidRequest for a
+        text that is longer than the encoder reads and for too many tokens, EmbedderUnavailable, DeadlineExceeded,
+        Unavailable and ExternalServiceError kinds."""
+        deadline, vectors = self._deadline(None), list[Vector]()
+        async with self._embedding.taken(deadline, stopwatch):
             with self._parts.taken() as parts:
                 tokens = await asyncio.to_thread(_count_tokens, parts.embedder, texts)
-                inputs = [EmbeddingInput(text) for text in texts]
-                with stopwatch.stage("embedding"):
-                    found = await parts.embedding.call(
-                        lambda: parts.embedder.embed_documents(inputs), deadline=deadline, stopwatch=stopwatch
-                    )
-        return [each.vector for each in found], tokens
+                for start in range(0, len(texts), EMBEDDED_TOGETHER):
+                    inputs = [EmbeddingInput(text) for text in texts[start : start + EMBEDDED_TOGETHER]]
+                    with stopwatch.stage("embedding"):
+                        vectors += await _embedded(parts, inputs, deadline, stopwatch)
+        return vectors, tokens
 
     def use(self, parts: RetrievalParts) -> asyncio.Event:
         """Requests that begin from now on use these; the event is set once the last one has ended that began with
@@ -197,6 +218,18 @@ class QueryService:
         return Deadline.after(limit_s if timeout_s is None else min(timeout_s, limit_s))
 
 
+async def _embedded(
+    parts: RetrievalParts, inputs: Sequence[EmbeddingInput], deadline: Deadline, stopwatch: Stopwatch
+) -> list[Vector]:
+    try:
+        found = await parts.embedding.call(
+            lambda: parts.embedder.embed_documents(inputs), deadline=deadline, stopwatch=stopwatch
+        )
+    except BadEmbedding as error:  # the embedding server's fault, not that of the texts
+        raise UpstreamGarbled(error.message) from error
+    return [each.vector for each in found]
+
+
 def _count_tokens(embedder: Embedder, texts: Sequence[str]) -> int:
     """Raises InvalidRequest: the vector of a part is not that of the text."""
     total = 0
@@ -208,4 +241,8 @@ def _count_tokens(embedder: Embedder, texts: Sequence[str]) -> int:
                 "beginning alone"
             )
         total += tokens
+        if total > MAX_EMBEDDED_TOKENS:
+            raise InvalidRequest(
+                f"the inputs have more than {MAX_EMBEDDED_TOKENS} tokens; send fewer at a time"
+            )
     return total

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Text, and_, bindparam, delete, func, insert, select, tuple_, update
 
 from ragstone.core.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound, Conflict
+from ragstone.core.filters import epoch_micros
 from ragstone.core.models import (
     DEFAULT_COLLECTION,
     Collection,
@@ -18,6 +19,7 @@ from ragstone.core.models import (
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import Transaction
 from ragstone.storage.deletion import tombstone, tombstoned
+from ragstone.storage.files import require_only_copies
 from ragstone.storage.listing import in_scope
 from ragstone.storage.rows import shown
 from ragstone.storage.tables import collections, documents, jobs
@@ -79,7 +81,8 @@ def change(tx: Transaction, tenant_id: str, name: str, patch: CollectionPatch) -
 
 def state(tx: Transaction, tenant_id: str, name: str) -> CollectionState:
     """See Manifest.collection_state."""
-    inside = in_scope(tx, Scope(tenant_id, name)).with_only_columns(
+    whole = in_scope(tx, Scope(tenant_id, name)).where(documents.c.parent_id.is_(None))
+    inside = whole.with_only_columns(
         documents.c.visible_version.is_not(None).label("is_ready"),
         jobs.c.state,
         func.count(),
@@ -116,6 +119,28 @@ def list_page(tx: Transaction, tenant_id: str, *, limit: int, cursor: str | None
     return Page(
         tuple(found[:limit]), encode_cursor("collections", [found[limit - 1].name]) if has_more else None
     )
+
+
+def delete_with_copies(tx: Transaction, tenant_id: str, name: str) -> int:
+    """See Manifest.delete_collection_of_copies."""
+    require_collection(tx, tenant_id, name)
+    require_only_copies(tx, Scope(tenant_id, name))
+    return delete_with_documents(tx, tenant_id, name, cascade=True)
+
+
+def list_by_age(
+    tx: Transaction, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+) -> tuple[list[Collection], bool]:
+    """See Manifest.collections_beside."""
+    key = (collections.c.created_at, collections.c.name)
+    listing = _COLLECTIONS.where(collections.c.tenant_id == tenant_id)
+    if beside is not None:
+        known = get(tx, tenant_id, beside)
+        last = tuple_(epoch_micros(known.created_at), known.name, types=[BigInteger(), Text()])
+        listing = listing.where(tuple_(*key) < last if is_descending else tuple_(*key) > last)
+    listing = listing.order_by(*(column.desc() if is_descending else column for column in key))
+    found = [Collection(*row) for row in tx.execute(listing.limit(limit + 1))]
+    return found[:limit], len(found) > limit
 
 
 def delete_with_documents(tx: Transaction, tenant_id: str, name: str, *, cascade: bool) -> int:

@@ -10,7 +10,7 @@ from ragstone.core.models import Deletion, JobKind, JobState, PurgeTarget, Scope
 from ragstone.storage.database import Transaction
 from ragstone.storage.listing import passing_ids
 from ragstone.storage.reading import document_row, get_job
-from ragstone.storage.records import forget_deleted
+from ragstone.storage.records import forget_quoting
 from ragstone.storage.tables import documents, jobs, versions
 from ragstone.storage.versions import cancel_jobs
 
@@ -23,6 +23,11 @@ def delete_document(tx: Transaction, tenant_id: str, document_id: str) -> Deleti
     document_row(tx, tenant_id, document_id)
     job_id = tombstone(tx, tenant_id, [documents.c.id == document_id], document_id=document_id)
     assert job_id is not None  # it was there a moment ago, in this transaction
+    return deletion_of(tx, tenant_id, job_id)
+
+
+def deletion_of(tx: Transaction, tenant_id: str, job_id: str) -> Deletion:
+    """What a purge has to do, document by document."""
     doomed = select(versions.c.document_id, versions.c.version).join(
         documents, documents.c.id == versions.c.document_id
     )
@@ -77,7 +82,7 @@ def tombstone(
     total = tombstoned(tx, job_id)
     if total == 0:
         return None
-    forget_deleted(tx, its_documents)
+    forget_quoting(tx, its_documents)
     cancel_jobs(tx, jobs.c.document_id.in_(its_documents), "the document was deleted")
     key = {"id": job_id, "tenant_id": tenant_id, "document_id": document_id}
     tx.execute(_ADD_PURGE, {**key, "total": total, "created_at": tx.now})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -12,9 +13,9 @@ from ragstone.core.filters import METADATA_PREFIX, Filter, Leaf, epoch_micros, m
 from ragstone.core.models import Document, DocumentName, DocumentStatus, Page, Scope
 from ragstone.storage.cursors import decode_cursor, encode_cursor
 from ragstone.storage.database import AnyRow, Transaction
-from ragstone.storage.reading import document_row, is_unexpired, load_documents
+from ragstone.storage.reading import is_unexpired, load_documents, unknown_document
 from ragstone.storage.rows import DOCUMENTS, shown, status_is
-from ragstone.storage.tables import documents, title_key, versions
+from ragstone.storage.tables import documents, jobs, title_key, versions
 
 _BATCH = 200  # rows that are read ahead while a filter looks for the ones that pass
 _FILTERED = (
@@ -27,7 +28,7 @@ _FILTERED = (
     shown.c.media_type,
 )
 _NAMED = (
-    select(documents.c.id, versions.c.version, documents.c.source, versions.c.filename)
+    select(documents.c.id, versions.c.version, documents.c.copy_of, versions.c.filename)
     .join(
         versions,
         and_(
@@ -110,32 +111,54 @@ def list_documents(
 
 
 def documents_beside(
+    tx: Transaction, scope: Scope, *, beside: str | None, is_descending: bool, limit: int
+) -> tuple[list[Document], bool]:
+    """See Manifest.documents_beside."""
+    listing = in_scope(tx, scope).where(documents.c.parent_id.is_(None))
+    return walk(tx, scope.tenant_id, listing, beside=beside, is_descending=is_descending, limit=limit)
+
+
+def walk(
     tx: Transaction,
     tenant_id: str,
-    collection: str | None,
+    listing: Select[Any],
     *,
     beside: str | None,
     is_descending: bool,
     limit: int,
 ) -> tuple[list[Document], bool]:
-    """See Manifest.documents_beside."""
+    """The next of a selection of DOCUMENTS by age behind the one with the id `beside`, and whether more follow. That one
+    may have been deleted within a day: who deletes what it lists goes on. Raises DocumentNotFound."""
     order = _ORDERS["-created_at" if is_descending else "created_at"]
-    listing = in_scope(tx, Scope(tenant_id, collection)) if collection else in_tenant(tx, tenant_id)
-    after = None if beside is None else order.cursor_key(document_row(tx, tenant_id, beside))
+    after = None if beside is None else [epoch_micros(_made_at(tx, tenant_id, beside)), beside]
     found = _first_rows(tx, order.apply(listing, after), limit + 1)
     return list(load_documents(tx, found[:limit])), len(found) > limit
+
+
+def _made_at(tx: Transaction, tenant_id: str, document_id: str) -> datetime:
+    """Its first job was made with it, and outlives it by a day."""
+    known = tx.execute(
+        select(documents.c.created_at).where(
+            documents.c.id == document_id, documents.c.tenant_id == tenant_id
+        )
+    ).scalar()
+    if known is None:
+        known = tx.execute(
+            select(jobs.c.created_at)
+            .where(jobs.c.document_id == document_id, jobs.c.tenant_id == tenant_id)
+            .order_by(jobs.c.created_at)
+            .limit(1)
+        ).scalar()
+    if known is None:
+        raise unknown_document(document_id)
+    moment: datetime = known
+    return moment
 
 
 def document_names(tx: Transaction, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
     """See Manifest.document_names."""
     key = {"ids": ids, "tenant_id": scope.tenant_id, "collection": scope.collection}
     return [DocumentName(*row) for row in tx.execute(_NAMED, key)]
-
-
-def documents_from(tx: Transaction, tenant_id: str, source: str) -> list[Document]:
-    """See Manifest.documents_from."""
-    same = in_tenant(tx, tenant_id).where(documents.c.source == source)
-    return list(load_documents(tx, tx.execute(same.order_by(documents.c.created_at)).all()))
 
 
 def passing_ids(tx: Transaction, scope: Scope, where: Filter) -> list[str]:

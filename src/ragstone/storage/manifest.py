@@ -51,6 +51,7 @@ from ragstone.storage import (
     collections,
     consistency,
     deletion,
+    files,
     jobs,
     listing,
     purges,
@@ -145,6 +146,18 @@ class SqlManifest:
     async def list_collections(self, tenant_id: str, *, limit: int, cursor: str | None) -> Page[Collection]:
         """See the port."""
         return await self._database.scan(collections.list_page, tenant_id, limit=limit, cursor=cursor)
+
+    async def collections_beside(
+        self, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+    ) -> tuple[list[Collection], bool]:
+        """See the port."""
+        return await self._database.scan(
+            collections.list_by_age, tenant_id, beside=beside, is_descending=is_descending, limit=limit
+        )
+
+    async def delete_collection_of_copies(self, tenant_id: str, name: str) -> int:
+        """See the port."""
+        return await self._database.write("tombstone", collections.delete_with_copies, tenant_id, name)
 
     async def delete_collection(self, tenant_id: str, name: str, *, cascade: bool) -> int:
         """See the port."""
@@ -243,31 +256,40 @@ class SqlManifest:
         )
 
     async def documents_beside(
-        self,
-        tenant_id: str,
-        collection: str | None,
-        *,
-        beside: str | None,
-        is_descending: bool,
-        limit: int,
+        self, scope: Scope, *, beside: str | None, is_descending: bool, limit: int
     ) -> tuple[list[Document], bool]:
         """See the port."""
         return await self._database.scan(
-            listing.documents_beside,
-            tenant_id,
-            collection,
-            beside=beside,
-            is_descending=is_descending,
-            limit=limit,
+            listing.documents_beside, scope, beside=beside, is_descending=is_descending, limit=limit
         )
+
+    async def list_files(
+        self, tenant_id: str, *, beside: str | None, is_descending: bool, limit: int
+    ) -> tuple[list[Document], bool]:
+        """See the port."""
+        return await self._database.scan(
+            files.list_files, tenant_id, beside=beside, is_descending=is_descending, limit=limit
+        )
+
+    async def get_file(self, tenant_id: str, file_id: str) -> Document:
+        """See the port."""
+        return await self._database.read(files.get, tenant_id, file_id)
+
+    async def attached_files(self, scope: Scope, file_ids: Sequence[str]) -> list[Document]:
+        """See the port."""
+        return await self._database.read(files.attached, scope, file_ids)
+
+    async def delete_file(self, tenant_id: str, file_id: str) -> Deletion:
+        """See the port."""
+        return await self._database.write("tombstone", files.delete, tenant_id, file_id)
+
+    async def detach_file(self, scope: Scope, file_id: str) -> Deletion:
+        """See the port."""
+        return await self._database.write("tombstone", files.detach, scope, file_id)
 
     async def document_names(self, scope: Scope, ids: Sequence[str]) -> list[DocumentName]:
         """See the port."""
         return await self._database.read(listing.document_names, scope, ids)
-
-    async def documents_from(self, tenant_id: str, source: str) -> list[Document]:
-        """See the port."""
-        return await self._database.read(listing.documents_from, tenant_id, source)
 
     async def get_version(self, tenant_id: str, document_id: str, version: int | None = None) -> Version:
         """See the port."""

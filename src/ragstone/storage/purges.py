@@ -7,6 +7,7 @@ from sqlalchemy import and_, bindparam, delete, select, union, update
 
 from ragstone.core.models import JobKind, JobState, PurgeReceipt, PurgeTarget, VersionState
 from ragstone.storage.database import Transaction
+from ragstone.storage.records import forget_quoting
 from ragstone.storage.tables import documents, jobs, members, versions
 
 KEPT_VERSIONS = 10
@@ -98,6 +99,7 @@ def _drop_versions(tx: Transaction, document_id: str, numbers: Sequence[int]) ->
     these = and_(versions.c.document_id == document_id, versions.c.version.in_(numbers))
     found = tx.execute(select(versions.c.sha256, versions.c.text_sha256).where(these)).all()
     tx.execute(delete(versions).where(these))
+    forget_quoting(tx, [document_id])  # it may be these versions that are quoted
     return inside | {sha256 for row in found for sha256 in row if sha256 is not None}
 
 

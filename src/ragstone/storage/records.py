@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import ScalarSelect, Select, delete, func, insert, select
 
 from ragstone.core.errors import RecordNotFound
 from ragstone.core.models import Record, RecordKind
 from ragstone.storage.database import Transaction
 from ragstone.storage.reading import is_unexpired
 from ragstone.storage.tables import documents, record_documents, records
+
+MOST_RECORDS = 10_000
+"""Of a tenant; the oldest go first."""
 
 
 def put(tx: Transaction, tenant_id: str, record: Record) -> None:
@@ -32,6 +35,11 @@ def put(tx: Transaction, tenant_id: str, record: Record) -> None:
         tx.execute(
             insert(record_documents), [{"record_id": record.id, "document_id": each} for each in quoted]
         )
+    tx.execute(
+        delete(records).where(
+            records.c.tenant_id == tenant_id, records.c.created_at < _oldest_kept(tenant_id)
+        )
+    )
 
 
 def get(tx: Transaction, tenant_id: str, kind: RecordKind, record_id: str) -> Record:
@@ -66,10 +74,16 @@ def drop(tx: Transaction, tenant_id: str, kind: RecordKind, record_id: str) -> N
     tx.execute(delete(records).where(records.c.id == record_id))
 
 
-def forget_deleted(tx: Transaction, deleted: Select[Any]) -> None:
-    """Drop the records that quote these documents, given as a selection of their ids."""
-    quoting = select(record_documents.c.record_id).where(record_documents.c.document_id.in_(deleted))
+def forget_quoting(tx: Transaction, which: Select[Any] | Sequence[str]) -> None:
+    """Drop the records that quote these documents: their ids, or a selection of them."""
+    quoting = select(record_documents.c.record_id).where(record_documents.c.document_id.in_(which))
     tx.execute(delete(records).where(records.c.id.in_(quoting)))
+
+
+def _oldest_kept(tenant_id: str) -> ScalarSelect[Any]:
+    """Null, which nothing is older than, while there are not so many."""
+    by_age = select(records.c.created_at).where(records.c.tenant_id == tenant_id)
+    return by_age.order_by(records.c.created_at.desc()).offset(MOST_RECORDS - 1).limit(1).scalar_subquery()
 
 
 def _live(tx: Transaction, tenant_id: str, ids: Sequence[str]) -> int:

@@ -139,6 +139,7 @@ def document_from(row: AnyRow, children: tuple[Child, ...] = ()) -> Document:
         parent_id=row.parent_id,
         children=children,
         chunk_tokens=row.newest_chunk_tokens,
+        copy_of=row.copy_of,
     )
 
 

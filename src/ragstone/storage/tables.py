@@ -88,7 +88,8 @@ collections = Table(
 
 # No foreign key to collections: tombstones of a deleted collection outlive it until their points are purged.
 # A part of another document is known by `parent_id` and its path there, `member`. Versions below `kept_from` were
-# replaced for good. `payload_stale_at` is set while the points may not carry the present title and metadata.
+# replaced for good. `payload_stale_at` is set while the points may not carry the present title and metadata. `copy_of` is
+# the document that this one was copied from, which may be gone.
 documents = Table(
     "documents",
     metadata,
@@ -111,6 +112,7 @@ documents = Table(
     Column("depth", Integer, nullable=False, server_default="0"),
     Column("kept_from", Integer, nullable=False, server_default="1"),
     Column("payload_stale_at", UtcTime),
+    Column("copy_of", Text),
 )
 _is_live = documents.c.deleted_at.is_(None)
 _has_identity = and_(_is_live, documents.c.source.is_not(None), documents.c.parent_id.is_(None))
@@ -123,13 +125,13 @@ Index(
     sqlite_where=_has_identity,
     postgresql_where=_has_identity,
 )
-_has_source = and_(_is_live, documents.c.source.is_not(None))
+_is_copy = and_(_is_live, documents.c.copy_of.is_not(None))
 Index(
-    "documents_by_source",
-    documents.c.tenant_id,
-    documents.c.source,
-    sqlite_where=_has_source,
-    postgresql_where=_has_source,
+    "documents_by_copy",
+    documents.c.copy_of,
+    documents.c.collection,
+    sqlite_where=_is_copy,
+    postgresql_where=_is_copy,
 )
 Index(
     "documents_of_tenant",
@@ -314,6 +316,7 @@ records = Table(
     Column("expires_at", UtcTime, nullable=False),
 )
 Index("records_expiring", records.c.expires_at)
+Index("records_by_age", records.c.tenant_id, records.c.created_at)
 
 record_documents = Table(
     "record_documents",

@@ -12,6 +12,7 @@ from ragstone.storage import idempotency
 from ragstone.storage.collections import require_collection
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.deletion import tombstone
+from ragstone.storage.files import require_file
 from ragstone.storage.reading import acceptance, has_expired, load_document
 from ragstone.storage.rows import DOCUMENTS
 from ragstone.storage.tables import documents, title_key
@@ -49,8 +50,11 @@ def add_document(
     source: str | None,
     parent: AnyRow | None = None,
     member: str | None = None,
+    expires_at: datetime | None = None,
+    copy_of: str | None = None,
 ) -> str:
-    """Add a document with its first version and job; returns its id. `parent` is a row of documents."""
+    """Add a document with its first version and job; returns its id. `parent` is a row of documents, with which it
+    expires."""
     document_id = str(uuid4())
     tx.execute(
         _ADD_DOCUMENT,
@@ -64,6 +68,8 @@ def add_document(
             "metadata": content.metadata,
             "created_at": tx.now,
             "updated_at": tx.now,
+            "expires_at": expires_at,
+            "copy_of": copy_of,
             **_place(parent, member),
         },
     )
@@ -81,6 +87,7 @@ def revised(
     title: str | None,
     metadata: Metadata | None,
     replaces: bool = False,
+    chunk_tokens: int | None = None,
 ) -> NewVersion:
     """What a change says, and where it says nothing (None), what the newest version has. `existing` is a row of
     DOCUMENTS."""
@@ -92,7 +99,7 @@ def revised(
         existing.newest_title if title is None else title,
         existing.newest_metadata if metadata is None else metadata,
         replaces,
-        existing.newest_chunk_tokens,
+        existing.newest_chunk_tokens if chunk_tokens is None else chunk_tokens,
     )
 
 
@@ -105,7 +112,11 @@ def _accept(
     tx: Transaction, upload: NewUpload, confirm_blob: Callable[[], object], max_queued_jobs: int
 ) -> Acceptance:
     tenant_id = upload.scope.tenant_id
+    if upload.copy_of is not None:
+        require_file(tx, tenant_id, upload.copy_of)
     existing = _find(tx, upload)
+    if existing is not None and existing.copy_of != upload.copy_of:
+        raise DocumentExists(f"the source {upload.source!r} is taken by document {existing.id}")
     if existing is None:
         require_room(tx, max_queued_jobs)
         confirm_blob()
@@ -118,7 +129,15 @@ def _accept(
             upload.metadata or {},
             chunk_tokens=upload.chunk_tokens,
         )
-        document_id = add_document(tx, tenant_id, upload.scope.collection, content, source=upload.source)
+        document_id = add_document(
+            tx,
+            tenant_id,
+            upload.scope.collection,
+            content,
+            source=upload.source,
+            expires_at=upload.expires_at,
+            copy_of=upload.copy_of,
+        )
         return acceptance(tx, tenant_id, document_id)
     if not _makes_version(existing, upload):
         if existing.newest_sha256 == upload.sha256:
@@ -133,6 +152,7 @@ def _accept(
         title=upload.title,
         metadata=upload.metadata,
         replaces=upload.on_duplicate is OnDuplicate.REPLACE,
+        chunk_tokens=upload.chunk_tokens,
     )
     renew(tx, existing, content, JobKind.INGEST, confirm_blob=confirm_blob, max_queued_jobs=max_queued_jobs)
     return acceptance(tx, tenant_id, existing.id)
@@ -163,6 +183,6 @@ def _makes_version(existing: AnyRow, upload: NewUpload) -> bool:
 def _place(parent: AnyRow | None, member: str | None) -> dict[str, str | int | datetime | None]:
     """Where a document stands: by itself, or inside another, with which it expires."""
     if parent is None:
-        return {"parent_id": None, "member": None, "depth": 0, "expires_at": None}
+        return {"parent_id": None, "member": None, "depth": 0}
     depth = parent.depth + 1
     return {"parent_id": parent.id, "member": member, "depth": depth, "expires_at": parent.expires_at}

@@ -1,5 +1,6 @@
 """What all operations of the dialect share: requests sorted by their parameters, the extension, errors, names."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi.exceptions import RequestValidationError
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from ragstone.api.openai.parameters import Parameters
 from ragstone.api.routes.uploads import validated
-from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
+from ragstone.api.schemas.base import COLLECTION_NAME, CollectionName, ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import (
     ChunksPerDocument,
     ContextWindow,
@@ -16,10 +17,11 @@ from ragstone.api.schemas.query import (
     QueryRequest,
 )
 from ragstone.bootstrap import Container
-from ragstone.core.errors import ModelNotFound, UnsupportedParameter
-from ragstone.core.models import DEFAULT_COLLECTION
+from ragstone.core.errors import CollectionNotFound, ModelNotFound, UnsupportedParameter
+from ragstone.core.models import DEFAULT_COLLECTION, Scope
 
 PREFIX = "ragstone/"  # before the name of a collection that is called as a model
+_NAME = re.compile(COLLECTION_NAME)
 MAX_TURNS = 20
 MAX_TURN = 8_000
 
@@ -113,7 +115,7 @@ def query_request(
 
 def named_by(model: str, services: Container) -> tuple[str, str | None]:
     """The collection and the answerer that a model's name means; None is the configured one. Raises ModelNotFound."""
-    if model.startswith(PREFIX):
+    if model.startswith(PREFIX) and _NAME.fullmatch(model.removeprefix(PREFIX)):
         return model.removeprefix(PREFIX), None
     known = [name for _, name in services.query.models]
     if model not in known:
@@ -121,6 +123,16 @@ def named_by(model: str, services: Container) -> tuple[str, str | None]:
             f"there is no model {model[:200]!r}; known: {PREFIX}<collection>, {', '.join(known)}"
         )
     return DEFAULT_COLLECTION, model
+
+
+async def require_model(model: str, collection: str, tenant: str, services: Container) -> None:
+    """Raises ModelNotFound where a collection that was named as a model is not there."""
+    if model != f"{PREFIX}{collection}":
+        return
+    try:
+        await services.manifest.require_collection(Scope(tenant, collection))
+    except CollectionNotFound as error:
+        raise ModelNotFound(f"there is no model {model!r}: {error.message}") from error
 
 
 def _invalid(place: str, message: str) -> RequestValidationError:

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
-from ragstone.api.openai.base import ChatMessage, DialectRequest, Extension, query_request
+from ragstone.api.openai.base import ChatMessage, DialectRequest, Extension, query_request, require_model
 from ragstone.api.openai.citations import url_citation
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.parameters import CHAT, Parameters
@@ -141,6 +141,7 @@ async def create_completion(
         temperature=body.temperature,
         max_tokens=body.max_completion_tokens or body.max_tokens,
     )
+    await require_model(body.model, wanted.collection, tenant, services)
     ask = ask_of(wanted, tenant, services.query.defaults)
     call = services.query.stream if body.stream else services.query.answer
     working = call(
@@ -206,7 +207,9 @@ class ChatChunks:
             case Token():
                 return self._chunk({"content": event.text})
             case Cited():
-                return self._chunk({"annotations": [url_citation(event.citation, self._base_url)]})
+                place = len(self._answer.citations) - 1  # by which the SDK's own helper puts them together
+                citation = url_citation(event.citation, self._base_url)
+                return self._chunk({"annotations": [{"index": place, **citation}]})
             case Done():
                 return self._end(event)
             case Failed():

@@ -17,7 +17,7 @@ from ragstone.api.routes.documents import original_of
 from ragstone.api.routes.uploads import form_of, received_file, validated
 from ragstone.api.schemas.base import ReplyModel, RequestModel
 from ragstone.core.errors import InvalidRequest, UnsupportedMediaType, UnsupportedParameter
-from ragstone.core.models import Document, DocumentPatch, DocumentStatus
+from ragstone.core.models import Document, DocumentStatus
 from ragstone.services.files import file_id_of
 
 router = APIRouter(prefix="/v1/files", tags=["OpenAI's dialect"])
@@ -100,13 +100,9 @@ async def create_file(request: Request, services: Services, tenant: Tenant) -> F
         if len(parts) != 1 or not isinstance(form.get("file"), UploadFile):
             raise InvalidRequest("send exactly one part `file`")
         async with received_file(parts[0], services) as file:
-            accepted = await services.files.upload(file, tenant_id=tenant, label=_label(fields.purpose))
-    document = accepted.document
-    if fields.seconds is not None:
-        expires_at = document.created_at + timedelta(seconds=fields.seconds)
-        if expires_at > datetime.now(UTC):
-            patch = DocumentPatch(expires_at=expires_at)
-            document = await services.changes.update(tenant, document.id, patch)
+            document = await services.files.upload(
+                file, tenant_id=tenant, label=_label(fields.purpose), expires_at=_expires_at(fields.seconds)
+            )
     return file_model(document)
 
 
@@ -187,6 +183,11 @@ def purpose_of(document: Document) -> str:
     """What was said at the upload; a document that came another way is there to be asked."""
     source = document.source or ""
     return next((each for each in PURPOSES if source.startswith(f"{_label(each)}:")), PURPOSES[0])
+
+
+def _expires_at(seconds: int | None) -> datetime | None:
+    """Counted from now, also where the file is there already."""
+    return None if seconds is None else datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
 
 
 def _label(purpose: str) -> str:

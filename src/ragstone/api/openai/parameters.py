@@ -139,7 +139,7 @@ EMBEDDINGS = Parameters(
     "POST /v1/embeddings",
     "openai.types.embedding_create_params:EmbeddingCreateParams",
     honoured={
-        "input": "a text or up to 2,048; token ids are refused, and a text longer than the encoder reads",
+        "input": "a text or up to 2,048, of 100,000 tokens in all; token ids are refused, and a text longer than the encoder reads",
         "model": "the encoder's name, as in `GET /v1/models`",
         "dimensions": "only the encoder's own number",
         "encoding_format": "`float` and `base64`",
@@ -216,7 +216,7 @@ FILE_SEARCH = Parameters(
         "vector_store_ids": "one",
         "filters": "as in a search of the vector store",
         "max_num_results": "1 to 50, 5 where left out",
-        "ranking_options": "`ranker`; a `score_threshold` above 0 is refused, since the server decides itself whether "
+        "ranking_options": "`ranker` as in a search; a `score_threshold` above 0 is refused, since the server decides itself whether "
         "passages suffice, and so is `hybrid_search`",
     },
 )

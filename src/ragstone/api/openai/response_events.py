@@ -129,11 +129,11 @@ class ResponseWriter:
 
     def _failed(self, event: Failed) -> bytes:
         """What was said stays in the output."""
-        part = text_part(self._answer.answer, annotations_of(self._answer, self._files))
         error = {"code": "server_error", "message": f"{event.error.code}: {event.error.message}"}
-        message = message_of(self._message_id, "incomplete", [part])
-        self.response = self.response.model_copy(
-            update={"status": "failed", "error": error, "output": [message]}
+        whole = self.completed(self._answer)
+        whole.output[-1]["status"] = "incomplete"
+        self.response = whole.model_copy(
+            update={"status": "failed", "error": error, "completed_at": None, "store": False}
         )
         return self._event("response.failed", response=self.response.model_dump(mode="json"))
 

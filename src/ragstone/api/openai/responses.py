@@ -1,13 +1,15 @@
 """`/v1/responses`, with the tool `file_search`."""
 
+import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
@@ -19,6 +21,7 @@ from ragstone.api.openai.base import (
     DialectRequest,
     Extension,
     query_request,
+    require_model,
 )
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.filters import AttributeFilter, native_filter
@@ -31,9 +34,12 @@ from ragstone.api.schemas.base import CollectionName, RequestModel, Text
 from ragstone.api.sse import stream_answer
 from ragstone.bootstrap import Container
 from ragstone.core.answers import MAX_ANSWER_TOKENS, Answer, apply, fold
-from ragstone.core.errors import RecordNotFound, UnsupportedParameter
-from ragstone.core.models import AnswerEvent, DocumentName, Done, RecordKind, Scope, Sources
+from ragstone.core.errors import RagstoneError, UnsupportedParameter
+from ragstone.core.models import AnswerEvent, DocumentName, Done, Record, RecordKind, Scope, Source, Sources
+from ragstone.pipelines.asking import Ask
 from ragstone.services.files import FileService
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/responses", tags=["OpenAI's dialect"], route_class=JsonRoute)
 ResponseId = Annotated[str, Path(max_length=64, description="The response's id.")]
@@ -69,12 +75,18 @@ class FileSearchTool(DialectRequest):
     ranking_options: SearchRanking | None = None
 
 
+def _other(kind: str) -> str:
+    if kind == "file_search":
+        raise ValueError("a file_search has one vector store, and no score_threshold")
+    return kind
+
+
 class OtherTool(BaseModel):
     """Any other one, to be refused by name."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    type: Annotated[str, StringConstraints(max_length=64)]
+    type: Annotated[str, StringConstraints(max_length=64), AfterValidator(_other)]
 
 
 class InputItem(BaseModel):
@@ -160,8 +172,8 @@ async def create_response(
     """The question is answered from the vector store of the tool, or from the collection that the model names, with
     citations as `file_citation` annotations and the native answer in `ragstone`."""
     search, messages = body.search, body.messages
-    if body.previous_response_id is not None:
-        messages = [*await _turns_of(services, tenant, body.previous_response_id), *messages]
+    earlier = await _earlier(services, tenant, body.previous_response_id)
+    messages = [*_turns_of(earlier), *messages]
     extension = _extension(body.ragstone, search)
     wanted = query_request(
         messages,
@@ -171,7 +183,8 @@ async def create_response(
         temperature=body.temperature,
         max_tokens=body.max_output_tokens,
     )
-    ask = ask_of(wanted, tenant, services.query.defaults)
+    await require_model(body.model, wanted.collection, tenant, services)
+    ask = _ranked_as_said(ask_of(wanted, tenant, services.query.defaults), search)
     files = dict[str, DocumentName]()
     writer = ResponseWriter(
         _begun(body),
@@ -184,7 +197,7 @@ async def create_response(
         ask, provider=wanted.provider, request_id=request_id, stopwatch=clock, timeout_s=wanted.timeout_s
     )
     turns = [*messages, ChatMessage(role="assistant")]
-    keeper = _Keeper(services, tenant, turns) if body.store is not False else None
+    keeper = _Keeper(services, tenant, turns, earlier) if body.store is not False else None
     told = _prepared(events, Scope(tenant, wanted.collection), services.files, files, writer, keeper)
     if body.stream:
         return await stream_answer(request, told, writer)
@@ -209,22 +222,25 @@ async def delete_response(response_id: ResponseId, services: Services, tenant: T
 class _Keeper:
     """Remembers a response with the conversation so far."""
 
-    def __init__(self, services: Container, tenant: str, turns: list[ChatMessage]):
+    def __init__(self, services: Container, tenant: str, turns: list[ChatMessage], earlier: Record | None):
         self._services = services
         self._tenant = tenant
         self._turns = turns
+        self._quoted_before = () if earlier is None else earlier.document_ids
 
     async def keep(self, response: ResponseModel, answer: Answer) -> bool:
-        """Whether it was; not where a document that it quotes was deleted meanwhile."""
+        """Whether it was; not where a document that it or the conversation before it quotes was deleted meanwhile, nor
+        where nothing can be stored now: the answer is there all the same."""
         turns = [[turn.role, turn.text] for turn in self._turns if turn.role in ("user", "assistant")]
         turns[-1][1] = answer.answer
         content = {"response": response.model_dump(mode="json"), "turns": turns[-MAX_TURNS:]}
-        quoted = [source.document_id for source in answer.sources]
+        quoted = {*self._quoted_before, *(source.document_id for source in answer.sources)}
         try:
             await self._services.records.remember(
-                self._tenant, RecordKind.RESPONSE, response.id, content, document_ids=quoted
+                self._tenant, RecordKind.RESPONSE, response.id, content, document_ids=sorted(quoted)
             )
-        except RecordNotFound:
+        except RagstoneError as error:
+            log.warning("response not stored", extra={"code": error.code})
             return False
         return True
 
@@ -243,7 +259,7 @@ async def _prepared(
         async for event in events:
             apply(answer, event)
             if isinstance(event, Sources):
-                files.update(await service.names(scope, event.sources))
+                files.update(await _names(service, scope, event.sources))
             if isinstance(event, Done) and keeper is not None:
                 is_kept = await keeper.keep(writer.completed(answer), answer)
                 writer.response = writer.response.model_copy(update={"store": is_kept})
@@ -258,10 +274,25 @@ async def _whole(events: AsyncGenerator[AnswerEvent, None], writer: ResponseWrit
     return writer.completed(answer)
 
 
-async def _turns_of(services: Container, tenant: str, response_id: str) -> list[ChatMessage]:
+async def _names(service: FileService, scope: Scope, sources: Sequence[Source]) -> dict[str, DocumentName]:
+    """None where they cannot be read now: a citation then says the document's id and title."""
+    try:
+        return await service.names(scope, sources)
+    except RagstoneError as error:
+        log.warning("file names not read", extra={"code": error.code})
+        return {}
+
+
+async def _earlier(services: Container, tenant: str, response_id: str | None) -> Record | None:
     """Raises RecordNotFound."""
-    record = await services.records.recall(tenant, RecordKind.RESPONSE, response_id)
-    return [ChatMessage(role=role, content=content) for role, content in record.content["turns"]]
+    if response_id is None:
+        return None
+    return await services.records.recall(tenant, RecordKind.RESPONSE, response_id)
+
+
+def _turns_of(earlier: Record | None) -> list[ChatMessage]:
+    turns = [] if earlier is None else earlier.content["turns"]
+    return [ChatMessage(role=role, content=content) for role, content in turns]
 
 
 def _extension(said: Extension | None, search: FileSearchTool | None) -> Extension | None:
@@ -273,9 +304,14 @@ def _extension(said: Extension | None, search: FileSearchTool | None) -> Extensi
         raise _unsupported("ragstone.filter", "the tool has filters already; send one of both")
     if search.filters is not None:
         kept["filter"] = native_filter(search.filters)
-    return Extension.model_validate(
-        {**kept, "collection": search.vector_store_ids[0], "top_k": search.max_num_results}
-    )
+    if "max_num_results" in search.model_fields_set:
+        kept["top_k"] = search.max_num_results
+    return Extension.model_validate({**kept, "collection": search.vector_store_ids[0]})
+
+
+def _ranked_as_said(ask: Ask, tool: FileSearchTool | None) -> Ask:
+    is_plain = tool is not None and tool.ranking_options is not None and tool.ranking_options.ranker == "none"
+    return replace(ask, search=replace(ask.search, is_ranked=False)) if is_plain else ask
 
 
 def _begun(body: ResponseRequest) -> ResponseModel:

@@ -14,6 +14,7 @@ from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.parameters import STORE_BATCH, STORE_FILE, Parameters
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
 from ragstone.api.schemas.documents import check_metadata
+from ragstone.core.errors import DocumentNotFound
 from ragstone.core.models import CollectionState, Document, DocumentStatus, Metadata, Scope
 from ragstone.services.files import Attachment, Batch, file_id_of
 
@@ -27,13 +28,13 @@ After = Annotated[str | None, Query(max_length=64, description="The page behind 
 PageLimit = Annotated[int, Query(ge=1, le=100)]
 Attribute = str | bool | int | float
 MOST_FILES = 500
-POLL_AFTER_MS = 100
+POLL_AFTER_MS, POLL_AFTER_MS_A_FILE = 100, 5
 """What the official SDK is told to wait before it looks again: most documents take less than a second."""
-_CODES = {
-    "unsupported_media_type": "unsupported_file",
-    "poison": "server_error",
-    "bad_embedding": "server_error",
-}
+_UNSUPPORTED = frozenset({"unsupported_media_type", "legacy_format"})
+_INVALID = frozenset(
+    {"no_text", "parse_failed", "parse_limit", "encrypted", "unsafe_archive", "unsafe_xml", "poison"}
+)
+_IN_WORK = (DocumentStatus.QUEUED, DocumentStatus.PROCESSING)
 
 
 class StaticChunking(RequestModel):
@@ -309,7 +310,7 @@ async def get_batch(
 ) -> FileBatch:
     """As it stands now."""
     batch = _batch_model(await services.files.batch(Scope(tenant, store_id), batch_id))
-    _say_when_to_poll(response, batch.status)
+    _say_when_to_poll(response, batch.status, files=batch.file_counts.total)
     return batch
 
 
@@ -341,12 +342,17 @@ async def list_batch_files(
 ) -> StoreFileList:
     """By age."""
     batch = await services.files.batch(Scope(tenant, store_id), batch_id)
-    files = [store_file(document) for document in batch.files if filter in (None, status_of(document))]
-    files.sort(key=lambda file: (file.created_at, file.document_id), reverse=order == "desc")
-    ids = [file.id for file in files]
-    start = ids.index(after) + 1 if after in ids else 0
-    stop = ids.index(before) if before in ids else len(ids)
-    return _file_list(files[start:stop][:limit], has_more=stop - start > limit)
+    documents = batch.files if order == "asc" else batch.files[::-1]
+    ids = [file_id_of(document) for document in documents]
+    for beside in (after, before):
+        if beside is not None and beside not in ids:
+            raise DocumentNotFound(f"the file {beside!r} is not of this batch, or was deleted")
+    start = 0 if after is None else ids.index(after) + 1
+    stop = len(ids) if before is None else ids.index(before)
+    found = [each for each in documents[start:stop] if filter in (None, status_of(each))]
+    is_backwards = after is None and before is not None
+    page = found[-limit:] if is_backwards else found[:limit]
+    return _file_list([store_file(document) for document in page], has_more=len(found) > limit)
 
 
 def chunk_tokens(strategy: ChunkingStrategy | None) -> int | None:
@@ -373,9 +379,10 @@ def store_file(document: Document) -> StoreFile:
 
 
 def status_of(document: Document) -> Filter:
-    """`cancelled` is a failure of its own."""
+    """`cancelled` is a failure of its own; an archive is complete when what is inside of it was read."""
     if document.status is DocumentStatus.READY:
-        return "completed"
+        is_whole = all(child.status not in _IN_WORK for child in document.children)
+        return "completed" if is_whole else "in_progress"
     if document.status is not DocumentStatus.FAILED:
         return "in_progress"
     return "cancelled" if document.error is not None and document.error.code == "cancelled" else "failed"
@@ -389,16 +396,21 @@ def attributes_of(metadata: Metadata | Mapping[str, Any]) -> dict[str, Attribute
 def _last_error(document: Document) -> LastError | None:
     if document.error is None or status_of(document) != "failed":
         return None
-    code = _CODES.get(document.error.code, "invalid_file")
-    return LastError.model_validate(
-        {"code": code, "message": f"{document.error.code}: {document.error.message}"}
-    )
+    code, message = document.error.code, f"{document.error.code}: {document.error.message}"
+    if code in _UNSUPPORTED:
+        return LastError(code="unsupported_file", message=message)
+    return LastError(code="invalid_file" if code in _INVALID else "server_error", message=message)
 
 
 def _batch_model(batch: Batch) -> FileBatch:
     counts = FileCounts.of_files(batch.files)
-    is_stopped = counts.cancelled and not counts.in_progress
-    status: Filter = "in_progress" if counts.in_progress else "cancelled" if is_stopped else "completed"
+    status: Filter = "completed"
+    if counts.in_progress:
+        status = "in_progress"
+    elif counts.cancelled:
+        status = "cancelled"
+    elif counts.total and counts.failed == counts.total:
+        status = "failed"
     return FileBatch(
         id=batch.id,
         object="vector_store.files_batch",
@@ -419,6 +431,6 @@ def _file_list(data: list[StoreFile], *, has_more: bool) -> StoreFileList:
     )
 
 
-def _say_when_to_poll(response: Response, status: str) -> None:
+def _say_when_to_poll(response: Response, status: str, *, files: int = 1) -> None:
     if status == "in_progress":
-        response.headers["openai-poll-after-ms"] = str(POLL_AFTER_MS)
+        response.headers["openai-poll-after-ms"] = str(max(POLL_AFTER_MS, POLL_AFTER_MS_A_FILE * files))

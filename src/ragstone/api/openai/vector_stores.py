@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, ClassVar, Literal
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from ragstone.api.openai.vector_store_files import (
 from ragstone.api.schemas.base import CollectionName, ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import QuestionText, SourceModel
 from ragstone.bootstrap import Container
-from ragstone.core.errors import CollectionExists, InvalidRequest
+from ragstone.core.errors import CollectionExists, RagstoneError
 from ragstone.core.filters import parse_filter
 from ragstone.core.models import Collection, CollectionPatch, CollectionState, DocumentName, Scope, Source
 from ragstone.core.timing import Stopwatch
@@ -36,7 +37,6 @@ router = APIRouter(prefix="/v1/vector_stores", tags=["OpenAI's dialect"], route_
 StoreId = Annotated[CollectionName, Path(description="The collection's name.")]
 _SLUG = re.compile(r"[^a-z0-9_-]+")
 _TRIES = 20
-_PAGE = 200
 
 StoreMetadata = Annotated[
     dict[
@@ -155,9 +155,12 @@ async def create_store(body: StoreRequest, services: Services, tenant: Tenant) -
     for file_id in body.file_ids or ():
         await services.files.get(tenant, file_id)
     collection = await _create(services, tenant, body)
-    scope = Scope(tenant, collection.name)
-    for file_id in body.file_ids or ():
-        await services.files.attach(scope, Attachment(file_id, None, tokens))
+    try:
+        for file_id in body.file_ids or ():
+            await services.files.attach(Scope(tenant, collection.name), Attachment(file_id, None, tokens))
+    except RagstoneError:  # nothing half done stays, or every retry would leave another one
+        await services.collections.delete_copies(tenant, collection.name)
+        raise
     return await _shown(services, tenant, collection)
 
 
@@ -171,24 +174,18 @@ async def list_stores(
     order: Literal["asc", "desc"] = "desc",
 ) -> StoreList:
     """All collections, by age."""
-    known = sorted(
-        await _all(services, tenant), key=lambda each: (each.created_at, each.name), reverse=order == "desc"
+    beside = before if after is None else after
+    is_backwards = after is None and before is not None
+    found, has_more = await services.collections.beside(
+        tenant, beside=beside, is_descending=(order == "desc") != is_backwards, limit=limit
     )
-    names = [each.name for each in known]
-    for beside in (after, before):
-        if beside is not None and beside not in names:
-            await services.collections.get(tenant, beside)
-    start = names.index(after) + 1 if after else 0
-    stop = names.index(before) if before else len(names)
-    first = max(start, stop - limit) if before else start
-    page = known[first : min(stop, first + limit)]
-    data = [await _shown(services, tenant, each) for each in page]
+    data = [await _shown(services, tenant, each) for each in (found[::-1] if is_backwards else found)]
     return StoreList(
         object="list",
         data=data,
         first_id=data[0].id if data else None,
         last_id=data[-1].id if data else None,
-        has_more=first > start if before else first + len(page) < stop,
+        has_more=has_more,
     )
 
 
@@ -216,8 +213,7 @@ async def update_store(
 )
 async def delete_store(store_id: StoreId, services: Services, tenant: Tenant) -> Deleted:
     """With its copies; the files stay. One that files were uploaded to is not deleted, or they would be lost."""
-    await services.files.require_only_copies(Scope(tenant, store_id))
-    await services.collections.delete(tenant, store_id, cascade=True)
+    await services.collections.delete_copies(tenant, store_id)
     return Deleted(id=store_id, object="vector_store.deleted", deleted=True)
 
 
@@ -237,11 +233,10 @@ async def search_store(
 
 async def _search(scope: Scope, body: StoreSearch, services: Container, clock: Stopwatch) -> SearchResults:
     queries = [body.query] if isinstance(body.query, str) else list(body.query)
-    if body.rewrite_query:
-        queries = [await services.query.rewritten(query, stopwatch=clock) for query in queries]
+    searches = [_search_of(scope, query, body) for query in queries]
+    each_found = await services.query.search_each(searches, rewrites=body.rewrite_query, stopwatch=clock)
     best, degraded = dict[str, Source](), set[str]()
-    for query in queries:
-        found = await services.query.search(_search_of(scope, query, body), stopwatch=clock)
+    for found in each_found:
         degraded.update(found.degraded)
         for source in found.sources:
             known = best.get(source.chunk_id)
@@ -252,7 +247,7 @@ async def _search(scope: Scope, body: StoreSearch, services: Container, clock: S
     documents = await services.files.names(scope, good)
     return SearchResults(
         object="vector_store.search_results.page",
-        search_query=queries,
+        search_query=[found.question.text for found in each_found],
         data=[_result(source, documents.get(source.document_id)) for source in good],
         has_more=False,
         next_page=None,
@@ -282,14 +277,13 @@ def _result(source: Source, document: DocumentName | None) -> SearchResult:
 
 
 async def _create(services: Container, tenant: str, body: StoreRequest) -> Collection:
-    for name in _names(body.name or ""):
-        try:
-            return await services.collections.create(
-                tenant, name, body.description or "", body.name or "", body.metadata or {}
-            )
-        except CollectionExists:
-            continue
-    raise InvalidRequest("no name could be found for this vector store; try again")
+    """The last of the names is nobody's."""
+    *nice, hidden = _names(body.name or "")
+    said = (body.description or "", body.name or "", body.metadata or {})
+    for name in nice:
+        with suppress(CollectionExists):
+            return await services.collections.create(tenant, name, *said)
+    return await services.collections.create(tenant, hidden, *said)
 
 
 def _names(title: str) -> Sequence[str]:
@@ -297,15 +291,6 @@ def _names(title: str) -> Sequence[str]:
     slug = _SLUG.sub("-", title.lower()).strip("-_")[:50]
     hidden = f"vs_{uuid4().hex}"
     return [slug, *(f"{slug}-{number}" for number in range(2, _TRIES)), hidden] if slug else [hidden]
-
-
-async def _all(services: Container, tenant: str) -> list[Collection]:
-    found, cursor, has_more = list[Collection](), None, True
-    while has_more:
-        page = await services.collections.list(tenant, limit=_PAGE, cursor=cursor)
-        found += page.items
-        cursor, has_more = page.next_cursor, page.next_cursor is not None
-    return found
 
 
 async def _shown(services: Container, tenant: str, collection: Collection) -> StoreModel:

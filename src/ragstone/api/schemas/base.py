@@ -38,7 +38,8 @@ Text = Annotated[str, AfterValidator(_whole_unicode)]
 Name = Annotated[
     str, StringConstraints(max_length=1024), AfterValidator(_whole_unicode), AfterValidator(_no_nul)
 ]
-CollectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+COLLECTION_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+CollectionName = Annotated[str, StringConstraints(pattern=COLLECTION_NAME)]
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -4,6 +4,7 @@ from ragstone.testing.manifest_contract.changes import ChangePromises
 from ragstone.testing.manifest_contract.children import ChildPromises
 from ragstone.testing.manifest_contract.collections import CollectionPromises
 from ragstone.testing.manifest_contract.deletes import DeletePromises
+from ragstone.testing.manifest_contract.files import FilePromises
 from ragstone.testing.manifest_contract.jobs import JobPromises
 from ragstone.testing.manifest_contract.lists import ListPromises
 from ragstone.testing.manifest_contract.purges import PurgePromises
@@ -25,5 +26,6 @@ class ManifestContract(
     CollectionPromises,
     ListPromises,
     RecordPromises,
+    FilePromises,
 ):
     """All promises of `core.ports.Manifest`."""

@@ -59,6 +59,22 @@ class CollectionPromises:
         unknown = manifest.update_collection(TENANT, "unknown", CollectionPatch(title="x"))
         await refusal(unknown, CollectionNotFound)
 
+    async def test_collections_are_walked_by_age(self, manifest: Manifest) -> None:
+        """Behind one that is named, either way round."""
+        for name in ("b", "a"):
+            await manifest.create_collection(TENANT, name, "")
+
+        async def walk(beside: str | None, *, is_descending: bool) -> tuple[list[str], bool]:
+            found, has_more = await manifest.collections_beside(
+                TENANT, beside=beside, is_descending=is_descending, limit=2
+            )
+            return [collection.name for collection in found], has_more
+
+        assert await walk(None, is_descending=True) == (["a", "b"], True)
+        assert await walk("b", is_descending=True) == (["default"], False)
+        assert await walk("default", is_descending=False) == (["b", "a"], False)
+        await refusal(walk("unknown", is_descending=True), CollectionNotFound)
+
     async def test_documents_of_a_collection_are_counted_by_where_they_stand(
         self, manifest: Manifest
     ) -> None:

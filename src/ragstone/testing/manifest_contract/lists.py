@@ -14,6 +14,7 @@ from ragstone.testing.manifest_contract.scenes import (
     TENANT,
     claim,
     make_ready,
+    purge_all,
     upload,
 )
 from ragstone.testing.refusal import refusal
@@ -179,23 +180,24 @@ class ListPromises:
         error = await refusal(one_page(manifest, sort="size"), InvalidRequest)
         assert "size" in error.message
 
-    async def test_documents_are_walked_by_age_in_one_collection_or_all(self, manifest: Manifest) -> None:
-        """Behind a document that is named, either way round."""
-        await manifest.create_collection(TENANT, "notes", "")
-        first = (await upload(manifest, "1")).document
-        second = (await upload(manifest, "2", scope=Scope(TENANT, "notes"))).document
-        third = (await upload(manifest, "3")).document
+    async def test_documents_of_a_collection_are_walked_by_age(self, manifest: Manifest) -> None:
+        """Behind a document that is named, either way round, also when it was deleted meanwhile."""
+        first, second, third = [(await upload(manifest, name)).document for name in "123"]
 
-        async def walk(collection: str | None, beside: str | None, **choice: Any) -> tuple[list[str], bool]:
-            wanted = {"is_descending": True, "limit": 2, **choice}
-            found, has_more = await manifest.documents_beside(TENANT, collection, beside=beside, **wanted)
+        async def walk(beside: str | None, *, is_descending: bool = True) -> tuple[list[str], bool]:
+            found, has_more = await manifest.documents_beside(
+                SCOPE, beside=beside, is_descending=is_descending, limit=2
+            )
             return [document.id for document in found], has_more
 
-        assert await walk(None, None) == ([third.id, second.id], True)
-        assert await walk(None, second.id) == ([first.id], False)
-        assert await walk(None, first.id, is_descending=False) == ([second.id, third.id], False)
-        assert await walk("default", None) == ([third.id, first.id], False)
-        await refusal(walk(None, "unknown"), DocumentNotFound)
+        assert await walk(None) == ([third.id, second.id], True)
+        assert await walk(second.id) == ([first.id], False)
+        assert await walk(first.id, is_descending=False) == ([second.id, third.id], False)
+        await manifest.delete_document(TENANT, second.id)
+        assert await walk(second.id) == ([first.id], False)
+        await purge_all(manifest)
+        assert await walk(second.id) == ([first.id], False)
+        await refusal(walk("unknown"), DocumentNotFound)
 
     async def test_names_are_those_of_the_visible_versions(self, manifest: Manifest) -> None:
         """Of one collection; unknown and deleted documents have none."""
@@ -203,20 +205,9 @@ class ListPromises:
         await manifest.delete_document(TENANT, gone.id)
         wanted = [named.id, gone.id, "unknown"]
         assert await manifest.document_names(SCOPE, wanted) == [
-            (named.id, 1, "named", named.filename),
+            (named.id, 1, None, named.filename),
         ]
         assert await manifest.document_names(Scope(TENANT, "other"), wanted) == []
-
-    async def test_documents_are_found_by_their_source_in_all_collections(self, manifest: Manifest) -> None:
-        """The oldest first; not another tenant's, nor deleted ones."""
-        await manifest.create_collection(TENANT, "notes", "")
-        await manifest.create_collection("someone", "default", "")
-        here = (await upload(manifest, "same")).document
-        there = (await upload(manifest, "same", scope=Scope(TENANT, "notes"))).document
-        await upload(manifest, "same", scope=Scope("someone", "default"))
-        assert [each.id for each in await manifest.documents_from(TENANT, "same")] == [here.id, there.id]
-        await manifest.delete_document(TENANT, here.id)
-        assert [each.id for each in await manifest.documents_from(TENANT, "same")] == [there.id]
 
 
 def encoded(value: object) -> str:

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 _LIVE = sa.text("deleted_at IS NULL")
-_WITH_SOURCE = sa.text("deleted_at IS NULL AND source IS NOT NULL")
+_COPIES = sa.text("deleted_at IS NULL AND copy_of IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -17,7 +17,8 @@ def upgrade() -> None:
     op.add_column("collections", sa.Column("title", sa.Text, nullable=False, server_default=""))
     op.add_column("collections", sa.Column("metadata", sa.JSON, nullable=False, server_default="{}"))
     op.add_column("versions", sa.Column("chunk_tokens", sa.Integer))
-    _create_document_index("documents_by_source", ["tenant_id", "source"], _WITH_SOURCE)
+    op.add_column("documents", sa.Column("copy_of", sa.Text))
+    _create_document_index("documents_by_copy", ["copy_of", "collection"], _COPIES)
     _create_document_index("documents_of_tenant", ["tenant_id", "created_at", "id"], _LIVE)
     op.create_table(
         "records",
@@ -30,6 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_records"),
     )
     op.create_index("records_expiring", "records", ["expires_at"])
+    op.create_index("records_by_age", "records", ["tenant_id", "created_at"])
     op.create_table(
         "record_documents",
         sa.Column("record_id", sa.Text, nullable=False),
