@@ -17,7 +17,7 @@ from ragstone.api.deps import refuse_unknown_parameters
 from ragstone.api.errors import install_error_handlers
 from ragstone.api.mcp.route import PATH as MCP_PATH
 from ragstone.api.mcp.route import mcp_route
-from ragstone.api.openai import chat, embeddings
+from ragstone.api.openai import chat, embeddings, file_batches
 from ragstone.api.openai import files as openai_files
 from ragstone.api.openai import models as openai_models
 from ragstone.api.openai import responses, vector_store_files, vector_stores
@@ -77,6 +77,7 @@ DIALECT = (
     openai_models.router,
     openai_files.router,
     vector_store_files.router,
+    file_batches.router,
     vector_stores.router,
     embeddings.router,
     chat.router,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ragstone.api.openai.citations import file_citation
-from ragstone.api.openai.vector_store_files import attributes_of
+from ragstone.api.openai.store_file_models import attributes_of
 from ragstone.api.schemas.base import ReplyModel
 from ragstone.api.schemas.query import AnswerReply
 from ragstone.core.answers import Answer

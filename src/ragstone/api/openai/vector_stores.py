@@ -16,7 +16,7 @@ from ragstone.api.openai.base import Deleted, DialectRequest
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.filters import AttributeFilter, native_filter
 from ragstone.api.openai.parameters import STORE, STORE_SEARCH, STORE_UPDATE, Parameters
-from ragstone.api.openai.vector_store_files import (
+from ragstone.api.openai.store_file_models import (
     Attribute,
     ChunkingStrategy,
     FileCounts,
