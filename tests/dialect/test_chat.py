@@ -182,7 +182,7 @@ class TestStream:
         stream = await sdk.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
         deltas = [chunk.choices[0].delta.model_dump() async for chunk in stream]
 
-        (cited,) = [delta["annotations"] for delta in deltas if "annotations" in delta]
+        cited, *_ = [delta["annotations"] for delta in deltas if "annotations" in delta]
         assert cited[0]["url_citation"]["end_index"] > 0
 
     async def test_every_chunk_is_of_its_published_type_and_the_end_is_marked(self, live: Live) -> None:
@@ -293,6 +293,12 @@ class TestParameters:
     ) -> None:
         with pytest.raises(openai.UnprocessableEntityError):
             await sdk.chat.completions.create(model=MODEL, messages=messages)
+
+    async def test_what_is_not_valid_is_said_in_the_exceptions_own_words(
+        self, sdk: openai.AsyncOpenAI
+    ) -> None:
+        with pytest.raises(openai.UnprocessableEntityError, match=r"temperature: .*less than or equal to 2"):
+            await sdk.chat.completions.create(model=MODEL, messages=ASKED, temperature=9)
 
     async def test_a_picture_is_refused(self, sdk: openai.AsyncOpenAI) -> None:
         picture: Any = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}

@@ -83,7 +83,9 @@ class TestFiles:
         assert file.created_at + 3_599 <= file.expires_at <= file.created_at + 3_602
         assert copy["expires_at"] == expires_at is not None
 
-    async def test_uploading_it_again_says_anew_when_it_expires(self, sdk: openai.AsyncOpenAI) -> None:
+    async def test_uploading_it_again_says_anew_when_it_expires(
+        self, sdk: openai.AsyncOpenAI, live: Live
+    ) -> None:
         first = await sdk.files.create(file=named("kept.md", b"To be kept."), purpose="user_data")
         timed = await sdk.files.create(
             file=named("kept.md", b"To be kept."),
@@ -92,6 +94,17 @@ class TestFiles:
         )
         kept = await sdk.files.create(file=named("kept.md", b"To be kept."), purpose="user_data")
 
+        store = await new_store(sdk)
+        await sdk.vector_stores.files.create(store.id, file_id=first.id)
+        again = await sdk.files.create(
+            file=named("kept.md", b"To be kept."),
+            purpose="user_data",
+            expires_after={"anchor": "created_at", "seconds": 7_200},
+        )
+        (copy,) = await documents(live, store.id)
+
+        original = await live.api.get(f"/documents/{again.id}")
+        assert copy["expires_at"] == original["expires_at"] is not None
         assert first.id == timed.id == kept.id
         assert timed.expires_at is not None
         assert kept.expires_at is None
@@ -264,6 +277,27 @@ class TestAttaching:
 
         found = await sdk.vector_stores.files.retrieve(file.id, vector_store_id=store.id)
         assert found.attributes == {"b": 2.5}
+
+    async def test_of_attributes_that_are_replaced_at_once_one_set_stays_whole(
+        self, sdk: openai.AsyncOpenAI
+    ) -> None:
+        store = await new_store(sdk)
+        file = await sdk.vector_stores.files.upload_and_poll(
+            vector_store_id=store.id, file=named("at-once.md", b"All at once.")
+        )
+        sets: list[dict[str, str | float | bool]] = [
+            {f"{writer}-{key}": writer for key in range(16)} for writer in range(4)
+        ]
+
+        await asyncio.gather(
+            *(
+                sdk.vector_stores.files.update(file.id, vector_store_id=store.id, attributes=each)
+                for each in sets
+            )
+        )
+
+        found = await sdk.vector_stores.files.retrieve(file.id, vector_store_id=store.id)
+        assert found.attributes in sets
 
     async def test_a_static_size_makes_smaller_chunks(self, sdk: openai.AsyncOpenAI, live: Live) -> None:
         store = await new_store(sdk)

@@ -1,6 +1,7 @@
 """`/v1/models` and `/v1/embeddings`."""
 
 import base64
+import time
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,21 @@ class TestEmbeddings:
     ) -> None:
         with pytest.raises(openai.UnprocessableEntityError, match="tokens"):
             await sdk.embeddings.create(model=encoder, input=["one two three " * 100] * 400)
+
+    async def test_a_million_wrong_inputs_are_refused_as_quickly_as_one(
+        self, live: Live, encoder: str
+    ) -> None:
+        """Each would be an error of each branch of a union: gigabytes, and seconds of the event loop."""
+        body = b'{"model":"x","input":[' + b"{}," * 300_000 + b"{}]}"
+        began = time.process_time()
+
+        response = await live.http.post(
+            "/v1/embeddings", content=body, headers={"content-type": "application/json"}
+        )
+
+        assert time.process_time() - began < 1.0
+        (detail,) = response.json()["error"]["details"]
+        assert (response.status_code, detail["loc"]) == (422, ["body", "input"])
 
     @pytest.mark.parametrize("nothing", ["", [], [""]])
     async def test_nothing_is_not_valid(self, sdk: openai.AsyncOpenAI, encoder: str, nothing: Any) -> None:

@@ -8,6 +8,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from ragstone.core.errors import Unavailable
+from ragstone.core.models import RecordKind
 from ragstone.testing.upstream import Fault, ScriptedUpstream
 from tests.dialect.conftest import upstream_is_idle
 from tests.live import Live, parse_events
@@ -202,6 +203,17 @@ class TestConversation:
             return (await live.http.get(f"/v1/responses/{response.id}")).status_code == 404
 
         await until(is_gone)
+
+    async def test_of_a_long_turn_no_more_is_kept_than_is_read(
+        self, sdk: openai.AsyncOpenAI, live: Live
+    ) -> None:
+        turns: Any = [{"role": "user", "content": "x" * 500_000}, {"role": "user", "content": QUESTION}]
+        response = await sdk.responses.create(model=MODEL, input=turns)
+
+        record = await live.container.records.recall("default", RecordKind.RESPONSE, response.id)
+
+        (_, kept), *_ = record.content["turns"]
+        assert len(kept) == 8_000
 
     @pytest.mark.parametrize("is_streamed", [False, True])
     async def test_an_answer_that_cannot_be_stored_is_given_all_the_same(

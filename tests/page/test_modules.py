@@ -126,7 +126,7 @@ class TestMarkdown:
         parts = [{"text": "Yes."}, {"text": "[1]", "citation": {**cited, "verified": False}}]
 
         found = await run(
-            page, "markdown.js", "m.asMarkdown(x, { isComplete: true, grounded: 'none' })", parts
+            page, "markdown.js", "m.asMarkdown(x, { isComplete: true, done: { grounded: 'none' } })", parts
         )
 
         assert found.splitlines() == [
@@ -136,6 +136,13 @@ class TestMarkdown:
             "",
             r'[^1]: a\]\(b\) \<b\> \`c\`, page 3: "\*x\* \# y https\://evil.example" (not verified)',
         ]
+
+    async def test_an_abstention_is_not_called_unsupported(self, page: Visit) -> None:
+        done = "{ isComplete: true, done: { grounded: 'none', abstained: true } }"
+
+        assert (
+            await run(page, "markdown.js", f"m.asMarkdown(x, {done})", [{"text": "Nothing."}]) == "Nothing.\n"
+        )
 
 
 @pytest.mark.parametrize("total", [0.04, 11.8, 72.281, 60_000.0])

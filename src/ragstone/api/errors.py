@@ -24,6 +24,11 @@ from ragstone.middleware.errors import MAX_DETAILS, error_response
 from ragstone.middleware.metrics import METHODS
 
 MAX_DETAIL_TEXT = 200
+_BRANCHES = (
+    "function-",
+    "list[",
+    "constrained-",
+)  # pydantic's names for the branches of a union are nobody's business
 
 _BY_STATUS: dict[int, tuple[type[RagstoneError], str]] = {
     400: (MalformedBody, "the body cannot be parsed"),
@@ -111,5 +116,6 @@ async def _client_left(request: Request, error: Exception) -> Response:
 
 def _detail(problem: Mapping[str, Any]) -> dict[str, Any]:
     """Place, type and message; never the input, whose echo is what breaks replies."""
-    place = [part if isinstance(part, int) else str(part)[:MAX_DETAIL_TEXT] for part in problem["loc"]]
+    told = [part for part in problem["loc"] if not str(part).startswith(_BRANCHES)]
+    place = [part if isinstance(part, int) else str(part)[:MAX_DETAIL_TEXT] for part in told]
     return {"loc": place, "type": problem["type"], "msg": str(problem["msg"])[:MAX_DETAIL_TEXT]}

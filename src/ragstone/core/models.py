@@ -512,9 +512,8 @@ class NewUpload:
     chunk_tokens: int | None = None
     """The most that a chunk may have; None as the server is made."""
     copy_of: str | None = None
-    """The document whose bytes these are; it is still there when the upload is accepted, or it is not."""
-    expires_at: datetime | None = None
-    """Of a new document."""
+    """The document whose bytes these are, and with which this one expires; it is still there when the upload is
+    accepted, or that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,11 +545,13 @@ class Unset(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentPatch:
-    """Changes that need no embedding. `metadata` is merged (RFC 7396): None removes a key, or, for the whole, all."""
+    """Changes that need no embedding. `metadata` is merged (RFC 7396): None removes a key, or, for the whole, all; with
+    `replaces_metadata` it takes the place of what was there."""
 
     title: str | Unset = Unset.UNSET
     metadata: Metadata | Unset | None = Unset.UNSET
     expires_at: datetime | Unset | None = Unset.UNSET
+    replaces_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ragstone.core.errors import RagstoneError, Unauthorized
+from ragstone.core.errors import InvalidRequest, RagstoneError, Unauthorized
 
 MAX_DETAILS = 20
 OPENAI_PREFIX = "/v1/"  # paths of OpenAI's dialect, errors included
@@ -31,8 +31,11 @@ def error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
 def openai_error_body(error: RagstoneError, request_id: str | None) -> dict[str, Any]:
     """{"error": {message, type, param, code}} as OpenAI has it, with the other members of ours beside them."""
     ours = error_body(error, request_id)["error"]
-    places = [str(part) for part in error.details[0]["loc"][1:]] if error.details else []
-    return {"error": {**ours, "type": _openai_type(error.status), "param": ".".join(places) or None}}
+    first = error.details[0] if error.details else None
+    param = ".".join(str(part) for part in first["loc"][1:]) if first else ""
+    if first and error.code == InvalidRequest.code:  # the SDK's exception says the message and nothing else
+        ours["message"] = f"{error.message}: {param or first['loc'][0]}: {first['msg']}"
+    return {"error": {**ours, "type": _openai_type(error.status), "param": param or None}}
 
 
 def _openai_type(status: int) -> str:

@@ -166,7 +166,6 @@ class DocumentService:
             metadata=metadata,
             chunk_tokens=chunk_tokens,
             copy_of=file_id,
-            expires_at=original.expires_at,
         )
         return await self._accept(upload, None, lambda: self._require_bytes(version))
 

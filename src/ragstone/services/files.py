@@ -232,8 +232,7 @@ class FileService:
     async def _with_attributes(self, document: Document, attributes: Metadata | None) -> Document:
         if attributes is None or attributes == document.metadata:
             return document
-        gone = dict.fromkeys(document.metadata.keys() - attributes.keys())
-        patch = DocumentPatch(metadata={**gone, **attributes})
+        patch = DocumentPatch(metadata=attributes, replaces_metadata=True)
         return await self._changes.update(document.tenant_id, document.id, patch)
 
 

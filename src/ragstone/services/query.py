@@ -121,6 +121,12 @@ class QueryService:
         with self._parts.taken() as parts:
             return parts.embedder.fingerprint
 
+    @property
+    def embedding_dimension(self) -> int:
+        """Of its vectors."""
+        with self._parts.taken() as parts:
+            return parts.embedder.dimension
+
     async def embed(self, texts: Sequence[str], *, stopwatch: Stopwatch) -> tuple[list[Vector], int]:
         """A unit vector of each text, and how many tokens were read. Questions go before it. Raises InvalidRequest for a
         text that is longer than the encoder reads and for too many tokens, EmbedderUnavailable, DeadlineExceeded,

@@ -104,7 +104,7 @@ def update_document(
     if isinstance(patch.title, str):
         changes |= {"title": patch.title, "title_key": title_key(patch.title)}
     if patch.metadata is not Unset.UNSET:
-        changes["metadata"] = _merged(document.metadata, patch.metadata)
+        changes["metadata"] = _merged(document.metadata, patch)
     if patch.expires_at is not Unset.UNSET:
         changes["expires_at"] = patch.expires_at
         _pass_on_expiry(tx, document_id, patch)
@@ -152,13 +152,16 @@ def _repeat_version(tx: Transaction, document: AnyRow, number: int) -> None:
     append_version(tx, document, NewVersion.like(version_row(tx, document.id, number)), JobKind.REINDEX)
 
 
-def _merged(metadata: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
+def _merged(metadata: Mapping[str, Any], patch: DocumentPatch) -> dict[str, Any]:
     """A flat merge patch; its None removes, one that was stored stays. Raises InvalidRequest for more keys than there
     may be."""
-    if patch is None:
+    said = patch.metadata
+    assert not isinstance(said, Unset)
+    if said is None:
         return {}
-    removed = {key for key, value in patch.items() if value is None}
-    merged = {key: value for key, value in {**metadata, **patch}.items() if key not in removed}
+    removed = {key for key, value in said.items() if value is None}
+    before = {} if patch.replaces_metadata else metadata
+    merged = {key: value for key, value in {**before, **said}.items() if key not in removed}
     if len(merged) > MAX_METADATA_KEYS:
         raise InvalidRequest(f"metadata has at most {MAX_METADATA_KEYS} keys")
     return merged
@@ -172,15 +175,17 @@ def _update_versions(tx: Transaction, document: AnyRow, patch: DocumentPatch) ->
         if isinstance(patch.title, str):
             changes["title"] = patch.title
         if patch.metadata is not Unset.UNSET:
-            changes["metadata"] = _merged(stored.metadata, patch.metadata)
+            changes["metadata"] = _merged(stored.metadata, patch)
         if changes:
             is_it = and_(versions.c.document_id == document.id, versions.c.version == number)
             tx.execute(update(versions).where(is_it).values(changes))
 
 
 def _pass_on_expiry(tx: Transaction, document_id: str, patch: DocumentPatch) -> None:
-    """What is inside expires with it."""
-    parents = [document_id]
+    """What is inside expires with it, and so do its copies."""
+    copies = documents.c.copy_of == document_id
+    tx.execute(update(documents).where(copies).values(expires_at=patch.expires_at))
+    parents = [document_id, *tx.execute(select(documents.c.id).where(copies)).scalars()]
     while parents:
         inside = documents.c.parent_id.in_(parents)
         tx.execute(update(documents).where(inside).values(expires_at=patch.expires_at))

@@ -2,6 +2,7 @@
 there as long as one of them is."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, or_, tuple_
@@ -24,10 +25,13 @@ def is_of_file(file_id: str) -> ColumnElement[bool]:
     return or_(documents.c.id == file_id, documents.c.copy_of == file_id)
 
 
-def require_file(tx: Transaction, tenant_id: str, file_id: str) -> None:
-    """Raises DocumentNotFound."""
-    if tx.execute(_of_file(tx, tenant_id, file_id).limit(1)).first() is None:
+def expiry_of(tx: Transaction, tenant_id: str, file_id: str) -> datetime | None:
+    """When a file expires, and its copies with it. Raises DocumentNotFound."""
+    found = tx.execute(_of_file(tx, tenant_id, file_id).limit(1)).first()
+    if found is None:
         raise unknown_file(file_id)
+    expires_at: datetime | None = found.expires_at
+    return expires_at
 
 
 def get(tx: Transaction, tenant_id: str, file_id: str) -> Document:
@@ -54,7 +58,7 @@ def list_files(
     """See Manifest.list_files."""
     older = tuple_(_other.c.created_at, _other.c.id) < tuple_(documents.c.created_at, documents.c.id)
     has_another = exists().where(
-        _other.c.deleted_at.is_(None),
+        _is_there(tx),
         or_(_other.c.id == documents.c.copy_of, and_(_other.c.copy_of == documents.c.copy_of, older)),
     )
     files = in_tenant(tx, tenant_id).where(
@@ -65,7 +69,7 @@ def list_files(
 
 def delete(tx: Transaction, tenant_id: str, file_id: str) -> Deletion:
     """See Manifest.delete_file."""
-    require_file(tx, tenant_id, file_id)
+    get(tx, tenant_id, file_id)
     which = and_(documents.c.tenant_id == tenant_id, is_of_file(file_id))
     job_id = tombstone(tx, tenant_id, [which], document_id=file_id)
     assert job_id is not None  # one was there a moment ago, in this transaction
@@ -89,7 +93,7 @@ def detach(tx: Transaction, scope: Scope, file_id: str) -> Deletion:
 def require_only_copies(tx: Transaction, scope: Scope) -> None:
     """Raises HomeOfFile where a file would be lost with the collection."""
     has_another = exists().where(
-        _other.c.deleted_at.is_(None),
+        _is_there(tx),
         _other.c.id != documents.c.id,
         or_(_other.c.id == documents.c.copy_of, _other.c.copy_of == documents.c.copy_of),
         _other.c.collection != scope.collection,
@@ -103,6 +107,12 @@ def require_only_copies(tx: Transaction, scope: Scope) -> None:
             f"the file {found.id!r}, and perhaps others, is nowhere but in {scope.collection!r}; delete these files "
             "first, or the collection with cascade"
         )
+
+
+def _is_there(tx: Transaction) -> ColumnElement[bool]:
+    """Neither deleted nor expired."""
+    is_unexpired = or_(_other.c.expires_at.is_(None), _other.c.expires_at > tx.now)
+    return and_(_other.c.deleted_at.is_(None), is_unexpired)
 
 
 def unknown_file(file_id: str) -> DocumentNotFound:

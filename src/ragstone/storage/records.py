@@ -12,7 +12,7 @@ from ragstone.storage.reading import is_unexpired
 from ragstone.storage.tables import documents, record_documents, records
 
 MOST_RECORDS = 10_000
-"""Of a tenant; the oldest go first."""
+"""Of a kind and tenant; the oldest go first."""
 
 
 def put(tx: Transaction, tenant_id: str, record: Record) -> None:
@@ -37,7 +37,9 @@ def put(tx: Transaction, tenant_id: str, record: Record) -> None:
         )
     tx.execute(
         delete(records).where(
-            records.c.tenant_id == tenant_id, records.c.created_at < _oldest_kept(tenant_id)
+            records.c.tenant_id == tenant_id,
+            records.c.kind == record.kind,
+            records.c.created_at < _oldest_kept(tenant_id, record.kind),
         )
     )
 
@@ -80,9 +82,9 @@ def forget_quoting(tx: Transaction, which: Select[Any] | Sequence[str]) -> None:
     tx.execute(delete(records).where(records.c.id.in_(quoting)))
 
 
-def _oldest_kept(tenant_id: str) -> ScalarSelect[Any]:
+def _oldest_kept(tenant_id: str, kind: RecordKind) -> ScalarSelect[Any]:
     """Null, which nothing is older than, while there are not so many."""
-    by_age = select(records.c.created_at).where(records.c.tenant_id == tenant_id)
+    by_age = select(records.c.created_at).where(records.c.tenant_id == tenant_id, records.c.kind == kind)
     return by_age.order_by(records.c.created_at.desc()).offset(MOST_RECORDS - 1).limit(1).scalar_subquery()
 
 

@@ -12,7 +12,7 @@ from ragstone.storage import idempotency
 from ragstone.storage.collections import require_collection
 from ragstone.storage.database import AnyRow, Transaction
 from ragstone.storage.deletion import tombstone
-from ragstone.storage.files import require_file
+from ragstone.storage.files import expiry_of
 from ragstone.storage.reading import acceptance, has_expired, load_document
 from ragstone.storage.rows import DOCUMENTS
 from ragstone.storage.tables import documents, title_key
@@ -112,8 +112,7 @@ def _accept(
     tx: Transaction, upload: NewUpload, confirm_blob: Callable[[], object], max_queued_jobs: int
 ) -> Acceptance:
     tenant_id = upload.scope.tenant_id
-    if upload.copy_of is not None:
-        require_file(tx, tenant_id, upload.copy_of)
+    expires_at = None if upload.copy_of is None else expiry_of(tx, tenant_id, upload.copy_of)
     existing = _find(tx, upload)
     if existing is not None and existing.copy_of != upload.copy_of:
         raise DocumentExists(f"the source {upload.source!r} is taken by document {existing.id}")
@@ -135,7 +134,7 @@ def _accept(
             upload.scope.collection,
             content,
             source=upload.source,
-            expires_at=upload.expires_at,
+            expires_at=expires_at,
             copy_of=upload.copy_of,
         )
         return acceptance(tx, tenant_id, document_id)

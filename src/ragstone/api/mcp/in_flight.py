@@ -17,7 +17,7 @@ class InFlight:
     given at the handshake, and kept nowhere."""
 
     def __init__(self) -> None:
-        self._give_up: dict[_Key, Callable[[], None]] = {}
+        self._give_up: dict[_Key, list[Callable[[], None]]] = {}
 
     @contextmanager
     def listed(self, request: Request, request_id: RequestId, give_up: Callable[[], None]) -> Iterator[None]:
@@ -26,18 +26,21 @@ class InFlight:
         if key is None:
             yield
             return
-        self._give_up[key] = give_up
+        self._give_up.setdefault(key, []).append(
+            give_up
+        )  # a client may use an id twice: then it gives up both
         try:
             yield
         finally:
-            if self._give_up.get(key) is give_up:
+            self._give_up[key].remove(give_up)
+            if not self._give_up[key]:
                 del self._give_up[key]
 
     def cancel(self, request: Request, request_id: RequestId) -> None:
         """What is not at work (any more) is not missed."""
         key = _key(request, request_id)
-        if key is not None and key in self._give_up:
-            self._give_up[key]()
+        for give_up in self._give_up.get(key, []) if key is not None else []:
+            give_up()
 
 
 def _key(request: Request, request_id: RequestId) -> _Key | None:

@@ -1,10 +1,12 @@
 """`POST /v1/embeddings`: the vectors that questions are compared with documents by."""
 
+import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, Services
@@ -19,8 +21,39 @@ from ragstone.core.models import Vector
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's dialect"], route_class=JsonRoute)
 MAX_INPUTS = 2_048
-TokenIds = Annotated[list[int], Field(min_length=1)] | Annotated[list[list[int]], Field(min_length=1)]
-NonEmpty = Annotated[Text, StringConstraints(min_length=1)]
+
+
+def _texts(value: Any) -> list[str]:
+    """One text or several, judged by the first that is wrong: of a million there would be a million errors. Raises
+    UnsupportedParameter for token ids."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not 0 < len(texts) <= MAX_INPUTS:
+        raise ValueError(f"expected a text, or a list of 1 to {MAX_INPUTS}")
+    for text in texts:
+        if isinstance(text, int | list) and not isinstance(text, bool):
+            raise UnsupportedParameter("token ids are not supported: the encoder has its own; send text")
+        if not isinstance(text, str) or not text:
+            raise ValueError("expected texts that are not empty")
+    return texts
+
+
+Texts = Annotated[
+    list[Text],
+    BeforeValidator(_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MAX_INPUTS,
+                    "items": {"type": "string", "minLength": 1},
+                },
+            ]
+        }
+    ),
+]
 
 
 class EmbeddingRequest(DialectRequest):
@@ -28,19 +61,10 @@ class EmbeddingRequest(DialectRequest):
 
     parameters: ClassVar[Parameters] = EMBEDDINGS
 
-    input: NonEmpty | Annotated[list[NonEmpty], Field(min_length=1, max_length=MAX_INPUTS)] | TokenIds
+    input: Texts
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)]
     dimensions: int | None = Field(None, ge=1)
     encoding_format: Literal["float", "base64"] = "float"
-
-    @property
-    def texts(self) -> list[str]:
-        """Raises UnsupportedParameter for token ids."""
-        texts = [self.input] if isinstance(self.input, str) else self.input
-        found = [each for each in texts if isinstance(each, str)]
-        if len(found) < len(texts):
-            raise UnsupportedParameter("token ids are not supported: the encoder has its own; send text")
-        return found
 
 
 class EmbeddingModel(ReplyModel):
@@ -80,16 +104,21 @@ async def create_embeddings(
     name = encoder_name(services)
     if body.model != name:
         raise ModelNotFound(f"there is no encoder {body.model!r}; the one that serves is {name}")
-    vectors, tokens = await while_connected(request, services.query.embed(body.texts, stopwatch=clock))
-    if body.dimensions not in (None, len(vectors[0])):
-        raise UnsupportedParameter(f"the encoder's vectors have {len(vectors[0])} dimensions")
+    if body.dimensions not in (None, services.query.embedding_dimension):
+        known = services.query.embedding_dimension
+        raise UnsupportedParameter(f"the encoder's vectors have {known} dimensions, and no other number")
+    vectors, tokens = await while_connected(request, services.query.embed(body.input, stopwatch=clock))
+    reply = await asyncio.to_thread(_reply, name, vectors, tokens, body.encoding_format)
+    return Response(reply, media_type="application/json")
+
+
+def _reply(name: str, vectors: Sequence[Vector], tokens: int, encoding: str) -> bytes:
     data = [
-        EmbeddingModel(object="embedding", index=index, embedding=_encoded(vector, body.encoding_format))
+        EmbeddingModel(object="embedding", index=index, embedding=_encoded(vector, encoding))
         for index, vector in enumerate(vectors)
     ]
     usage = EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
-    reply = EmbeddingList(object="list", data=data, model=name, usage=usage)
-    return Response(reply.model_dump_json(), media_type="application/json")
+    return EmbeddingList(object="list", data=data, model=name, usage=usage).model_dump_json().encode()
 
 
 def _encoded(vector: Vector, encoding: str) -> Any:

@@ -100,7 +100,7 @@ RESPONSES = Parameters(
     "POST /v1/responses",
     "openai.types.responses.response_create_params:ResponseCreateParamsStreaming",
     honoured={
-        "include": "`file_search_call.results`; others are ignored",
+        "include": "`file_search_call.results`, where the tool is asked for; others are ignored",
         "input": "a text, or messages of which the last, of the user, is the question; outputs of earlier responses may "
         "stand between them; parts that are not text are refused",
         "max_output_tokens": "for models that write",
@@ -110,8 +110,8 @@ RESPONSES = Parameters(
         "store": "kept for 30 days, or until a document that it quotes is deleted; `true` where left out",
         "stream": "with the published events in their order",
         "temperature": "for models that write",
-        "tools": "one `file_search` of one vector store, with `filters`, `max_num_results` and `ranking_options`; others "
-        "are refused",
+        "tools": "one `file_search` of one vector store, which goes before the collection that `model` names, with "
+        "`filters`, `max_num_results` and `ranking_options`; others are refused",
         "ragstone": EXTENSION,
     },
     ignored={

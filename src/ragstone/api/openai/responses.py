@@ -15,6 +15,7 @@ from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.openai.base import (
+    MAX_TURN,
     PREFIX,
     ChatMessage,
     Deleted,
@@ -231,7 +232,9 @@ class _Keeper:
     async def keep(self, response: ResponseModel, answer: Answer) -> bool:
         """Whether it was; not where a document that it or the conversation before it quotes was deleted meanwhile, nor
         where nothing can be stored now: the answer is there all the same."""
-        turns = [[turn.role, turn.text] for turn in self._turns if turn.role in ("user", "assistant")]
+        turns = [
+            [turn.role, turn.text[:MAX_TURN]] for turn in self._turns if turn.role in ("user", "assistant")
+        ]
         turns[-1][1] = answer.answer
         content = {"response": response.model_dump(mode="json"), "turns": turns[-MAX_TURNS:]}
         quoted = {*self._quoted_before, *(source.document_id for source in answer.sources)}

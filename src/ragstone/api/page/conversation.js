@@ -151,7 +151,7 @@ class Turn {
   }
 
   async #copy(button) {
-    await copy(asMarkdown(this.answer.parts(), { isComplete: this.answer.isComplete, grounded: this.answer.done?.grounded }));
+    await copy(asMarkdown(this.answer.parts(), { isComplete: this.answer.isComplete, done: this.answer.done }));
     button.textContent = "Copied";
     announce("The answer was copied as Markdown.");
     setTimeout(() => { button.textContent = "Copy as Markdown"; }, 2_000);

@@ -33,12 +33,18 @@ export function announce(text) {
 }
 
 /** A failure as its reader needs it: what happened, and what to quote when asking for help. */
+/** What the server says begins small and has no full stop, as a part of a line of a log. */
+function asSentence(message) {
+  const [first = "", ...rest] = message;
+  return first.toUpperCase() + rest.join("") + (/[.!?]$/.test(message) ? "" : ".");
+}
+
 export function errorNotice(error, lead = "") {
   const known = [error.code, error.requestId && `request ${error.requestId}`].filter(Boolean).join(" · ");
   return make(
     "div",
     { class: "notice bad", role: "alert" },
-    make("p", {}, lead && make("strong", {}, `${lead} `), error.message),
+    make("p", {}, lead && make("strong", {}, `${lead} `), asSentence(error.message)),
     known && make("p", { class: "small" }, known),
   );
 }

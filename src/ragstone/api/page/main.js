@@ -17,6 +17,7 @@ const collections = new Collections();
 const documents = new DocumentList(collections);
 const uploads = new Uploads(collections);
 new Conversation(collections);
+const emptyLead = byId("welcome-lead").textContent; // what a collection without documents is greeted with
 let counting = 0;
 let isStarted = false;
 
@@ -74,7 +75,7 @@ function showCount() {
   document.body.classList.toggle("is-empty", count === 0);
   byId("welcome-title").textContent = count ? "Ask your documents" : "Ask your own documents";
   byId("welcome-steps").hidden = count > 0;
-  if (count) byId("welcome-lead").textContent = `${counted(count, "document")} in “${chosen}”. Each answer names the exact place that it was taken from; one click shows it to you.`;
+  byId("welcome-lead").textContent = !count ? emptyLead : `${counted(count, "document")} in “${chosen}”. Each answer names the exact place that it was taken from; one click shows it to you.`;
 }
 
 async function showHealth() {

@@ -6,11 +6,11 @@ import { placeWords, shownName } from "./text.js";
 const SPECIAL = /[\\`*_{}[\]<>()#+!|~&$^=-]/g;
 
 /** The answer's parts (see answer.js) and the citations that they hold, in order. */
-export function asMarkdown(parts, { isComplete, grounded }) {
+export function asMarkdown(parts, { isComplete, done }) {
   const citations = [...new Set(parts.filter(({ citation }) => citation).map(({ citation }) => citation))];
   const body = parts.map((part) => (part.citation ? `[^${citations.indexOf(part.citation) + 1}]` : part.text)).join("");
   const notes = citations.map((citation, place) => `[^${place + 1}]: ${footnote(citation)}`);
-  return [body.trim(), warning(isComplete, grounded), notes.join("\n")].filter(Boolean).join("\n\n") + "\n";
+  return [body.trim(), warning(isComplete, done), notes.join("\n")].filter(Boolean).join("\n\n") + "\n";
 }
 
 function footnote({ source, verified }) {
@@ -19,9 +19,9 @@ function footnote({ source, verified }) {
   return `${where}: "${quote}"${verified ? "" : " (not verified)"}`;
 }
 
-function warning(isComplete, grounded) {
+function warning(isComplete, done) {
   if (!isComplete) return "*This answer is incomplete.*";
-  return grounded === "full" ? "" : "*Not all of this answer is supported by its sources.*";
+  return done.abstained || done.grounded === "full" ? "" : "*Not all of this answer is supported by its sources.*";
 }
 
 function escaped(text) {

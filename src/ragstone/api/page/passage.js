@@ -23,9 +23,11 @@ export function followLinks() {
   const dialog = byId("passage");
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname));
-  byId("passage-link").addEventListener("click", async () => {
+  byId("passage-link").addEventListener("click", async ({ target }) => {
     await navigator.clipboard?.writeText(location.href);
+    target.textContent = "Copied";
     announce("The link was copied.");
+    setTimeout(() => { target.textContent = "Copy link"; }, 2_000);
   });
   window.addEventListener("hashchange", openLinked);
   openLinked();
@@ -49,7 +51,7 @@ async function open({ id, version, start, end, known }, isWanted) {
   showHead(known ? shownName(known.title) : "Document", known ? whereabouts(known) : "");
   fill(byId("passage-body"), make("p", { class: "small" }, "Reading the text…"));
   byId("passage-note").textContent = "";
-  byId("passage-link").hidden = !navigator.clipboard;
+  for (const button of ["passage-link", "passage-download"]) byId(button).hidden = true; // until there is what they are for
   if (!byId("passage").open) byId("passage").showModal();
   try {
     const document = await call("GET", `/documents/${encodeURIComponent(id)}`);
@@ -59,6 +61,8 @@ async function open({ id, version, start, end, known }, isWanted) {
     showHead(shownName(document.title), place ? whereabouts(place) : factsOf(document));
     byId("passage-note").textContent = noteOn(document, version);
     byId("passage-download").onclick = () => download(document);
+    byId("passage-download").hidden = false;
+    byId("passage-link").hidden = !navigator.clipboard;
     showText(document, text, start, end);
   } catch (error) {
     if (isWanted()) fill(byId("passage-body"), errorNotice(error, error.code === "document_not_found" ? "It was deleted, or the link is wrong." : ""));
