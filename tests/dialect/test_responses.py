@@ -351,12 +351,19 @@ async def test_a_search_that_cannot_be_made_is_not_valid_and_says_where(
     assert any(next(iter(said)) in place for place in places)
 
 
-async def test_the_tool_says_how_many_results_only_where_it_does(sdk: openai.AsyncOpenAI) -> None:
-    one: Any = {**TOOL, "max_num_results": 1}
+async def test_the_tool_says_how_many_results_only_where_it_does(sdk: openai.AsyncOpenAI, live: Live) -> None:
+    name = await live.api.new_collection()
+    for number in range(3):
+        await live.api.ready(
+            b"Lanterns are lit at dusk in street %d." % number, f"{number}.txt", collection=name
+        )
+    tool: Any = {"type": "file_search", "vector_store_ids": [name]}
+    one: Any = {**tool, "max_num_results": 1}
     said = {"ragstone": {"top_k": 2}}
+    question = "When are lanterns lit?"
 
-    by_tool = await sdk.responses.create(model=MODEL, input=QUESTION, tools=[one], extra_body=said)
-    by_extension = await sdk.responses.create(model=MODEL, input=QUESTION, tools=[TOOL], extra_body=said)
+    by_tool = await sdk.responses.create(model=MODEL, input=question, tools=[one], extra_body=said)
+    by_extension = await sdk.responses.create(model=MODEL, input=question, tools=[tool], extra_body=said)
 
     assert len(native(by_tool)["sources"]) == 1
     assert len(native(by_extension)["sources"]) == 2
