@@ -35,7 +35,7 @@ BODIES: dict[str, dict[str, Any]] = {
         ],
         "metadata": {"a": "b"},
     },
-    "/v1/embeddings": {"model": "words", "input": ["x"]},
+    "/v1/embeddings": {"model": "64", "input": ["x"]},
     STORE: {"name": "hostile", "metadata": {"a": "b"}, "file_ids": []},
     f"{STORE}/default": {"name": "hostile"},
     f"{STORE}/default/search": {

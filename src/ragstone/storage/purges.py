@@ -99,7 +99,6 @@ def _drop_versions(tx: Transaction, document_id: str, numbers: Sequence[int]) ->
     these = and_(versions.c.document_id == document_id, versions.c.version.in_(numbers))
     found = tx.execute(select(versions.c.sha256, versions.c.text_sha256).where(these)).all()
     tx.execute(delete(versions).where(these))
-    forget_quoting(tx, [document_id])  # it may be these versions that are quoted
     return inside | {sha256 for row in found for sha256 in row if sha256 is not None}
 
 
@@ -127,6 +126,8 @@ def _retain_newest(tx: Transaction, target: PurgeTarget) -> set[str]:
     if not dropped:
         return hashes
     hashes |= _drop_versions(tx, target.document_id, dropped)
+    if _were_replaced(tx, target.document_id, dropped):
+        forget_quoting(tx, [target.document_id])  # what was replaced for good may be what they quote
     tx.execute(
         update(jobs)
         .where(jobs.c.document_id == target.document_id, jobs.c.version.in_(dropped))
@@ -153,6 +154,14 @@ def _beyond_kept(tx: Transaction, document_id: str) -> list[int]:
         for place, (version, purged_at, kept_from) in enumerate(old)
         if purged_at is not None and (place >= KEPT_VERSIONS or version < kept_from)
     ]
+
+
+def _were_replaced(tx: Transaction, document_id: str, numbers: Sequence[int]) -> bool:
+    """Whether some of these versions went because their user wanted it, and not by age."""
+    replaced = select(documents.c.id).where(
+        documents.c.id == document_id, documents.c.kept_from > min(numbers)
+    )
+    return tx.execute(replaced).first() is not None
 
 
 def delete_unreferenced(tx: Transaction, hashes: set[str], delete_blobs: DeleteBlobs) -> int:

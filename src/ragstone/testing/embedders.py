@@ -23,7 +23,7 @@ class HashingEmbedder:
     @property
     def fingerprint(self) -> str:
         """See Embedder."""
-        return f"hashing:words:{self._dimension}:unit:whole-texts"
+        return f"hashing:{self._dimension}:unit"
 
     @property
     def dimension(self) -> int:

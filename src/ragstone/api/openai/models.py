@@ -59,8 +59,8 @@ async def get_model(model: Annotated[str, Path(max_length=200)], services: Servi
 
 def encoder_name(services: Container) -> str:
     """The encoder's, as it stands in its fingerprint between the provider and what was measured of it."""
-    _, *name, _, _, _ = services.query.embedding_model.split(":")
-    return ":".join(name).partition("@")[0]
+    _, *said = services.query.embedding_model.split(":")
+    return ":".join(said[:-3] or said[:1]).partition("@")[0]
 
 
 def _configured(services: Container) -> list[Model]:
