@@ -15,6 +15,7 @@ from ragstone.api.main import create_app
 from ragstone.bootstrap import Container, build_container
 from ragstone.config.settings import Settings
 from ragstone.core.ports import Embedder
+from ragstone.core.retry import RetryBudget
 from tests.apiclient import Api, Json
 
 
@@ -30,6 +31,12 @@ class Live:
     def api(self) -> Api:
         """The client as most tests use it."""
         return Api(self.http)
+
+    def forget_failures(self) -> None:
+        """As if no service had failed before."""
+        for dependency in self.container.dependencies:
+            dependency.breaker.reset()
+            dependency.budget = RetryBudget()
 
     async def stream(self, query: str, **body: Any) -> "Stream":
         """Ask and read all events."""

@@ -18,7 +18,6 @@ from mcp.types.version import LATEST_HANDSHAKE_VERSION
 from ragstone.api import sse
 from ragstone.api.mcp import resources, transport
 from ragstone.config.settings import load_settings
-from ragstone.core.retry import RetryBudget
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 from ragstone.testing.upstream import Fault, ScriptedUpstream
@@ -68,15 +67,8 @@ def live(running: tuple[Live, ScriptedUpstream]) -> Live:
     live, upstream = running
     upstream.clear()
     upstream.requests.clear()
-    forget_failures(live)
+    live.forget_failures()
     return live
-
-
-def forget_failures(live: Live) -> None:
-    """As if the model had never failed."""
-    for dependency in live.container.dependencies:
-        dependency.breaker.reset()
-        dependency.budget = RetryBudget()
 
 
 @pytest.fixture
@@ -185,7 +177,7 @@ class TestAnswers:
     ) -> None:  # fmt: skip
         upstream.script(fault)
         native = (await live.http.post("/query", json={"query": QUESTION, **arguments})).json()["error"]
-        forget_failures(live)
+        live.forget_failures()
 
         error = error_of(await client.call_tool("ask", {"query": QUESTION, **arguments}))
 

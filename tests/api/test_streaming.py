@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from ragstone.config.settings import Settings, load_settings
-from ragstone.core.retry import RetryBudget
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 from ragstone.testing.upstream import Fault, ScriptedUpstream
@@ -60,9 +59,7 @@ def live(running: tuple[Live, ScriptedUpstream]) -> Live:
     live, upstream = running
     upstream.clear()
     upstream.requests.clear()
-    for dependency in live.container.dependencies:
-        dependency.breaker.reset()
-        dependency.budget = RetryBudget()
+    live.forget_failures()
     return live
 
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from ragstone.config.settings import load_settings
-from ragstone.core.retry import Dependency, RetryBudget
+from ragstone.core.retry import Dependency
 from ragstone.services import switching
 from ragstone.testing.embedders import HashingEmbedder
 from ragstone.testing.upstream import RecordedRequest, ScriptedUpstream
@@ -63,9 +63,7 @@ class Scene:
         self.upstream.clear()
         self.upstream.requests.clear()
         self.limit_attempts(ATTEMPT_S)
-        for dependency in self.live.container.dependencies:
-            dependency.breaker.reset()
-            dependency.budget = RetryBudget()
+        self.live.forget_failures()
 
 
 @asynccontextmanager

@@ -24,11 +24,7 @@ from ragstone.middleware.errors import MAX_DETAILS, error_response
 from ragstone.middleware.metrics import METHODS
 
 MAX_DETAIL_TEXT = 200
-_BRANCHES = (
-    "function-",
-    "list[",
-    "constrained-",
-)  # pydantic's names for the branches of a union are nobody's business
+_BRANCHES = ("function-", "list[", "constrained-")  # of a union, as pydantic names them: nobody's business
 
 _BY_STATUS: dict[int, tuple[type[RagstoneError], str]] = {
     400: (MalformedBody, "the body cannot be parsed"),

@@ -244,9 +244,10 @@ async def _walk(
 ) -> tuple[list[Document], bool]:
     """The first that pass, page by page, and whether more follow."""
     found: list[Document] = []
-    has_more = True
+    has_more, size = True, limit + 1  # one page is enough where all pass
     while len(found) <= limit and has_more:
-        page, has_more = await turn(beside, max(_PAGE, limit))
+        page, has_more = await turn(beside, size)
+        size = _PAGE
         found.extend(document for document in page if passes(document))
         beside = page[-1].id if page else beside
     return found[:limit], len(found) > limit

@@ -6,10 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from ragstone.api.openai.parameters import Parameters
+from ragstone.api.openai.parameters import Parameters, unsupported
 from ragstone.api.routes.uploads import validated
 from ragstone.api.schemas.base import COLLECTION_NAME, CollectionName, ReplyModel, RequestModel, Text
 from ragstone.api.schemas.query import (
+    MAX_QUESTION,
+    MAX_TURNS,
     ChunksPerDocument,
     ContextWindow,
     FilterJson,
@@ -17,13 +19,11 @@ from ragstone.api.schemas.query import (
     QueryRequest,
 )
 from ragstone.bootstrap import Container
-from ragstone.core.errors import CollectionNotFound, ModelNotFound, UnsupportedParameter
+from ragstone.core.errors import CollectionNotFound, ModelNotFound
 from ragstone.core.models import DEFAULT_COLLECTION, Scope
 
 PREFIX = "ragstone/"  # before the name of a collection that is called as a model
 _NAME = re.compile(COLLECTION_NAME)
-MAX_TURNS = 20
-MAX_TURN = 8_000
 
 
 class DialectRequest(RequestModel):
@@ -75,10 +75,7 @@ class ChatMessage(BaseModel):
             return self.content or ""
         for part in self.content:
             if part.type not in ("text", "input_text", "output_text", "refusal"):
-                raise UnsupportedParameter(
-                    f"a part of the type {part.type!r} is not supported; send text",
-                    details=[{"loc": ["body", "content"], "type": "unsupported", "msg": "not text"}],
-                )
+                raise unsupported("content", f"a part of the type {part.type!r} is not supported; send text")
         return "\n".join(part.text for part in self.content)
 
 
@@ -98,7 +95,7 @@ def query_request(
     collection, answerer = named_by(model, services)
     if extension is not None and extension.collection is not None:
         collection = extension.collection
-    turns = [{"role": each.role, "content": each.text[:MAX_TURN]} for each in spoken[-MAX_TURNS - 1 : -1]]
+    turns = [{"role": each.role, "content": each.text[:MAX_QUESTION]} for each in spoken[-MAX_TURNS - 1 : -1]]
     said = {name: value for name, value in said.items() if value is not None}
     return validated(
         QueryRequest,

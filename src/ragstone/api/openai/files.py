@@ -13,10 +13,11 @@ from ragstone.api.deps import Services, Tenant
 from ragstone.api.openai.base import Deleted
 from ragstone.api.openai.citations import filename_of
 from ragstone.api.openai.errors import openai_errors
+from ragstone.api.openai.parameters import unsupported
 from ragstone.api.routes.documents import original_of
 from ragstone.api.routes.uploads import form_of, received_file, validated
 from ragstone.api.schemas.base import ReplyModel, RequestModel
-from ragstone.core.errors import InvalidRequest, UnsupportedMediaType, UnsupportedParameter
+from ragstone.core.errors import InvalidRequest, UnsupportedMediaType
 from ragstone.core.models import Document, DocumentStatus
 from ragstone.services.files import file_id_of
 
@@ -196,7 +197,6 @@ def _label(purpose: str) -> str:
 
 def _check_purpose(purpose: str) -> None:
     if purpose not in PURPOSES:
-        raise UnsupportedParameter(
-            f"files are kept for {' and '.join(PURPOSES)} only, not for {purpose[:64]!r}",
-            details=[{"loc": ["body", "purpose"], "type": "unsupported", "msg": "not supported"}],
+        raise unsupported(
+            "purpose", f"files are kept for {' and '.join(PURPOSES)} only, not for {purpose[:64]!r}"
         )

@@ -27,15 +27,19 @@ class Parameters:
         for name, harmless in self.refused.items():
             value = given.get(name)
             if value is not None and value not in harmless:
-                raise UnsupportedParameter(
-                    f"{name} is not supported by {self.operation}; leave it out",
-                    details=[{"loc": ["body", name], "type": "unsupported", "msg": "not supported"}],
-                )
+                raise unsupported(name, f"{name} is not supported by {self.operation}; leave it out")
         return {
             name: value
             for name, value in given.items()
             if name not in self.refused and name not in self.ignored
         }
+
+
+def unsupported(name: str, message: str) -> UnsupportedParameter:
+    """The refusal of a parameter, which `error.param` then names."""
+    return UnsupportedParameter(
+        message, details=[{"loc": ["body", name], "type": "unsupported", "msg": "not supported"}]
+    )
 
 
 _SAMPLING = "answers are taken from documents, and sampled only by `temperature`"

@@ -15,7 +15,6 @@ from ragstone.api.bodies import JsonRoute
 from ragstone.api.deps import Clock, RequestId, Services, Tenant
 from ragstone.api.disconnect import while_connected
 from ragstone.api.openai.base import (
-    MAX_TURN,
     PREFIX,
     ChatMessage,
     Deleted,
@@ -26,16 +25,17 @@ from ragstone.api.openai.base import (
 )
 from ragstone.api.openai.errors import openai_errors
 from ragstone.api.openai.filters import AttributeFilter, native_filter
-from ragstone.api.openai.parameters import FILE_SEARCH, RESPONSES, Parameters
+from ragstone.api.openai.parameters import FILE_SEARCH, RESPONSES, Parameters, unsupported
 from ragstone.api.openai.response_events import ResponseWriter
 from ragstone.api.openai.response_models import ResponseModel
 from ragstone.api.openai.vector_stores import StoreMetadata
 from ragstone.api.questions import ask_of
 from ragstone.api.schemas.base import CollectionName, RequestModel, Text
+from ragstone.api.schemas.query import MAX_QUESTION, MAX_TURNS
 from ragstone.api.sse import stream_answer
 from ragstone.bootstrap import Container
 from ragstone.core.answers import MAX_ANSWER_TOKENS, Answer, apply, fold
-from ragstone.core.errors import RagstoneError, UnsupportedParameter
+from ragstone.core.errors import RagstoneError
 from ragstone.core.models import AnswerEvent, DocumentName, Done, Record, RecordKind, Scope, Source, Sources
 from ragstone.pipelines.asking import Ask
 from ragstone.services.files import FileService
@@ -46,7 +46,6 @@ router = APIRouter(prefix="/v1/responses", tags=["OpenAI's dialect"], route_clas
 ResponseId = Annotated[str, Path(max_length=64, description="The response's id.")]
 RESULTS = "file_search_call.results"
 PASSED_OVER = frozenset({"file_search_call", "reasoning", "item_reference"})
-MAX_TURNS = 20
 EVENTS = {
     "type": "object",
     "required": ["event", "data"],
@@ -133,9 +132,9 @@ class ResponseRequest(DialectRequest):
         """Raises UnsupportedParameter for other tools, and for a second one."""
         for tool in self.tools:
             if not isinstance(tool, FileSearchTool):
-                raise _unsupported("tools", f"the tool {tool.type!r} is not supported; known: file_search")
+                raise unsupported("tools", f"the tool {tool.type!r} is not supported; known: file_search")
         if len(self.tools) > 1:
-            raise _unsupported("tools", "one file_search a request")
+            raise unsupported("tools", "one file_search a request")
         found = self.tools[0] if self.tools else None
         return found if isinstance(found, FileSearchTool) else None
 
@@ -146,7 +145,7 @@ class ResponseRequest(DialectRequest):
             return [ChatMessage(role="user", content=self.input)]
         for item in self.input:
             if item.type != "message" and item.type not in PASSED_OVER:
-                raise _unsupported("input", f"an item of the type {item.type!r} is not supported")
+                raise unsupported("input", f"an item of the type {item.type!r} is not supported")
         return [_message(item) for item in self.input if item.type == "message"]
 
 
@@ -233,7 +232,9 @@ class _Keeper:
         """Whether it was; not where a document that it or the conversation before it quotes was deleted meanwhile, nor
         where nothing can be stored now: the answer is there all the same."""
         turns = [
-            [turn.role, turn.text[:MAX_TURN]] for turn in self._turns if turn.role in ("user", "assistant")
+            [turn.role, turn.text[:MAX_QUESTION]]
+            for turn in self._turns
+            if turn.role in ("user", "assistant")
         ]
         turns[-1][1] = answer.answer
         content = {"response": response.model_dump(mode="json"), "turns": turns[-MAX_TURNS:]}
@@ -304,7 +305,7 @@ def _extension(said: Extension | None, search: FileSearchTool | None) -> Extensi
         return said
     kept = {} if said is None else said.model_dump(exclude_unset=True)
     if search.filters is not None and "filter" in kept:
-        raise _unsupported("ragstone.filter", "the tool has filters already; send one of both")
+        raise unsupported("ragstone.filter", "the tool has filters already; send one of both")
     if search.filters is not None:
         kept["filter"] = native_filter(search.filters)
     if "max_num_results" in search.model_fields_set:
@@ -349,10 +350,4 @@ def _message(item: InputItem) -> ChatMessage:
     try:
         return ChatMessage.model_validate({"role": item.role, "content": item.content})
     except ValueError as error:
-        raise _unsupported("input", "a message has a role and a content of text") from error
-
-
-def _unsupported(place: str, message: str) -> UnsupportedParameter:
-    return UnsupportedParameter(
-        message, details=[{"loc": ["body", place], "type": "unsupported", "msg": "not supported"}]
-    )
+        raise unsupported("input", "a message has a role and a content of text") from error
